@@ -1,0 +1,1 @@
+"""Pure audio: G.711, G.722, resampling, voice activity, jitter, concealment, recording."""

@@ -1,0 +1,173 @@
+"""`her-os call`: place a call with the built-in test phone, and see what happened on the wire, to the millisecond."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from her_os.cli.options import AsJson, ConfigFile
+from her_os.contracts.errors import ConfigError
+from her_os.settings import load_settings
+from her_os.telephony.sip.digest import Credentials
+from her_os.telephony.test_phone.audible import AUDIBLE_DBFS
+from her_os.telephony.test_phone.phone import TestPhone
+from her_os.telephony.test_phone.room import RoomAudio
+from her_os.telephony.test_phone.script import Action, Trigger
+from her_os.telephony.test_phone.scripted_call import CallPlan, ScriptedCall
+from her_os.telephony.test_phone.sound_files import read_wav, write_call
+from her_os.telephony.test_phone.timeline import Note, make_timeline, to_json, to_text, wire_statistics
+
+_CODECS = ("G722", "PCMU", "PCMA")
+_TURN_SILENCE_S = 0.8
+
+
+def call(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[WAV]...", help="Said in turn, each when the assistant has been silent for 0.8 s."),
+    ] = None,
+    to: Annotated[str, typer.Option("--to", "-t", help="SIP URI (default: this machine's her-os).")] = "",
+    codec: Annotated[list[str] | None, typer.Option(help="G722, PCMU or PCMA; repeat to offer several.")] = None,
+    microphone: Annotated[bool, typer.Option("--microphone", "-m", help="Speak and listen yourself.")] = False,
+    say_at: Annotated[
+        list[str] | None, typer.Option(metavar="SECONDS=WAV", help="Say it so long after the call is answered.")
+    ] = None,
+    say_after_answer_audio: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MS=WAV", help="Say it over the answer, so long after its first audible packet."),
+    ] = None,
+    say_after_silence: Annotated[
+        list[str] | None, typer.Option(metavar="MS=WAV", help="Say it when the assistant has been silent so long.")
+    ] = None,
+    dtmf: Annotated[
+        list[str] | None, typer.Option(metavar="[SECONDS=]DIGITS", help="Press digits (default: 1 s after the answer).")
+    ] = None,
+    user: Annotated[str, typer.Option(help="Account name, where the line asks for one.")] = "",
+    password_file: Annotated[Path | None, typer.Option(help="File with the account's password.")] = None,
+    duration: Annotated[float | None, typer.Option(help="Hang up after so many seconds.")] = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="OUT.wav", help="Stereo: left what was sent, right what was received.")
+    ] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Call the assistant (or any SIP URI), speak by WAV files or microphone, and print the timeline of the call.
+
+    Without --duration it hangs up when everything was said and answered. Ctrl-C hangs up.
+    """
+    codecs = [name.upper() for name in codec or _CODECS]
+    for name in codecs:
+        if name not in _CODECS:
+            raise ConfigError(f"no codec {name!r}; there are {', '.join(_CODECS)}", field="--codec")
+    actions = [Action(Trigger.AFTER_SILENCE, _TURN_SILENCE_S, path.name, read_wav(path)) for path in files or []]
+    actions += _timed(say_at, Trigger.AT, 1.0, "--say-at")
+    actions += _timed(say_after_answer_audio, Trigger.AFTER_ANSWER_AUDIO, 0.001, "--say-after-answer-audio")
+    actions += _timed(say_after_silence, Trigger.AFTER_SILENCE, 0.001, "--say-after-silence")
+    if microphone and actions:
+        raise ConfigError("cannot be used together with WAV files", field="--microphone")
+    actions += [_digits(text) for text in dtmf or []]
+    uri = to or f"sip:her@127.0.0.1:{load_settings(config).phone.sip_port}"
+    phone = TestPhone(codecs=codecs, credentials=_credentials(user, password_file))
+    scripted = ScriptedCall(phone, CallPlan(uri, actions, duration, stay=microphone))
+    if not as_json:
+        scripted.on_note = _tell
+    asyncio.run(_place(scripted, microphone=microphone))
+    if record is not None:
+        write_call(record, phone.log.sent, phone.log.received, phone.answered_at)
+    _report(scripted, as_json=as_json)
+
+
+async def _place(scripted: ScriptedCall, *, microphone: bool) -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, scripted.stop.set)
+    room: RoomAudio | None = None
+    tell = scripted.on_note
+
+    def on_note(note: Note) -> None:
+        nonlocal room
+        if microphone and note.event == "answered":
+            room = RoomAudio(scripted.phone)
+        tell(note)
+
+    scripted.on_note = on_note
+    try:
+        await scripted.run()
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        if room is not None:
+            room.close()
+
+
+def _timed(values: list[str] | None, trigger: Trigger, unit_s: float, field: str) -> list[Action]:
+    actions: list[Action] = []
+    for value in values or []:
+        number, _, file = value.partition("=")
+        try:
+            delay_s = float(number) * unit_s
+        except ValueError:
+            delay_s = -1.0
+        if delay_s < 0 or not file:
+            raise ConfigError(f"{value!r} is not NUMBER=FILE", field=field)
+        path = Path(file)
+        actions.append(Action(trigger, delay_s, path.name, read_wav(path)))
+    return actions
+
+
+def _digits(value: str) -> Action:
+    number, separator, digits = value.rpartition("=")
+    try:
+        delay_s = float(number) if separator else 1.0
+    except ValueError:
+        raise ConfigError(f"{value!r} is not SECONDS=DIGITS", field="--dtmf") from None
+    return Action(Trigger.AT, delay_s, digits, digits=digits)
+
+
+def _credentials(user: str, password_file: Path | None) -> Credentials | None:
+    if not user:
+        if password_file is not None:
+            raise ConfigError("needs --user", field="--password-file")
+        return None
+    if password_file is None:
+        raise ConfigError("needs --password-file (a password on the command line is seen by everyone)", field="--user")
+    try:
+        return Credentials(user, password_file.read_text().strip())
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", file=str(password_file)) from error
+
+
+def _tell(note: Note) -> None:
+    typer.echo(f"... {note.who}: {note.event} {note.detail}".rstrip(), err=True)
+
+
+def _report(scripted: ScriptedCall, *, as_json: bool) -> None:
+    phone = scripted.phone
+    entries = make_timeline(phone.answered_at, phone.log.sent, phone.log.received, scripted.notes)
+    statistics = phone.statistics()
+    numbers: dict[str, Any] = {
+        "codec": statistics.codec,
+        "packets_sent": statistics.packets_sent,
+        "packets_received": statistics.packets_received,
+        "packets_lost": statistics.packets_lost,
+        "packets_late": statistics.packets_late,
+        "jitter_ms": round(statistics.jitter_ms, 2),
+        "round_trip_ms": round(statistics.round_trip_ms, 2),
+        **{name: round(value, 2) for name, value in statistics.extra.items()},
+        **wire_statistics(phone.log.sent, phone.log.received),
+    }
+    if as_json:
+        report = {"audible_above_dbfs": AUDIBLE_DBFS, "timeline": to_json(entries), "statistics": numbers}
+        typer.echo(json.dumps(report, indent=2))
+        return
+    typer.echo(to_text(entries))
+    typer.echo("")
+    for name in ("codec", "packets_sent", "packets_received", "packets_lost", "jitter_ms", "round_trip_ms"):
+        typer.echo(f"{name:<22} {numbers[name]}")
+    for name in ("tick_late_p99_ms", "sent_gap_max_ms", "received_gap_p99_ms", "received_gap_max_ms"):
+        if name in numbers:
+            typer.echo(f"{name:<22} {numbers[name]}")
+    typer.echo(f"audible means a packet above {AUDIBLE_DBFS:.0f} dBFS RMS")

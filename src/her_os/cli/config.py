@@ -1,0 +1,51 @@
+"""`her-os config`: is the configuration good, and what is in force?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import typer
+import yaml
+
+from her_os.cli.options import AsJson, ConfigFile
+from her_os.settings import Settings, load_secrets, load_settings
+
+app = typer.Typer(
+    help="Check the configuration, or show what is in force.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.command()
+def check(config: ConfigFile = None) -> None:
+    """Validate the configuration file, the environment flags and the secrets file."""
+    settings = load_settings(config)
+    typer.echo(f"good: {_origin(settings)}")
+    load_secrets(settings.environment.secrets_file)
+    typer.echo(f"good: {settings.environment.secrets_file}")
+
+
+@app.command()
+def show(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Show every setting in force, defaults included. Secrets are never shown."""
+    settings = load_settings(config)
+    values: dict[str, Any] = msgspec.to_builtins(settings, enc_hook=_plain)
+    if as_json:
+        typer.echo(json.dumps(values, indent=2))
+    else:
+        typer.echo(f"# {_origin(settings)}")
+        typer.echo(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def _origin(settings: Settings) -> str:
+    return settings.source if Path(settings.source).is_file() else "the defaults (no configuration file)"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(repr(value))

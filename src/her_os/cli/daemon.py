@@ -1,0 +1,47 @@
+"""`her-os daemon NAME`: one daemon in the foreground, until SIGTERM."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from her_os.cli.options import ConfigFile
+from her_os.service.http_daemon import run_daemon
+from her_os.service.logging import setup_logging
+from her_os.service.parent_death import die_with_parent
+from her_os.settings import load_secrets, load_settings
+
+
+class DaemonName(StrEnum):
+    """The daemons of the family; each is the module `her_os.daemons.NAME`."""
+
+    LLM = "llm"
+    STT = "stt"
+    TTS = "tts"
+    PHONE = "phone"
+    TRANSCRIPTS = "transcripts"
+
+
+def daemon(
+    name: DaemonName,
+    config: ConfigFile = None,
+    die_with: Annotated[
+        int | None, typer.Option(metavar="PID", hidden=True, help="End when this parent process ends.")
+    ] = None,
+) -> None:
+    """Run one daemon in the foreground until SIGTERM or Ctrl-C."""
+    if die_with is not None:
+        die_with_parent(die_with)
+    setup_logging(name.value, os.environ.get("HER_OS_LOG_LEVEL", "INFO").strip().upper())
+
+    async def start() -> int:
+        settings = load_settings(config)
+        secrets = load_secrets(settings.environment.secrets_file)
+        module = importlib.import_module(f"her_os.daemons.{name.value}")
+        return int(await module.main(settings, secrets))
+
+    raise typer.Exit(run_daemon(start))

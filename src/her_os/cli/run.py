@@ -1,0 +1,35 @@
+"""`her-os run`: the whole assistant in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import typer
+
+from her_os.cli.options import ConfigFile
+from her_os.daemons.supervisor import PortTaken, supervise
+from her_os.service.line_sink import LineSink
+from her_os.service.logging import setup_logging
+from her_os.settings import load_secrets, load_settings
+
+EXIT_UNAVAILABLE = 69
+
+
+def run(config: ConfigFile = None) -> None:
+    """Run every daemon in the foreground: one log, restarts, Ctrl-C stops all of it in order.
+
+    Exit status: 0 stopped on request, 1 a daemon could not be brought up, 69 a port is taken, 78 the
+    configuration is wrong.
+    """
+    settings = load_settings(config)
+    load_secrets(settings.environment.secrets_file)
+    sink = LineSink(sys.stderr, os.environ)
+    setup_logging("loader", settings.environment.log_level, sink)
+    try:
+        status = asyncio.run(supervise(settings, sink, config.resolve() if config else None))
+    except PortTaken as error:
+        sys.stderr.write(f"her-os: {error}\n")
+        status = EXIT_UNAVAILABLE
+    raise typer.Exit(status)

@@ -1,0 +1,125 @@
+"""The language model client of a conversation: llama-server's streaming chat API, and a stop that is verified."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from her_os.clients.chat_messages import chat_message, chat_tools
+from her_os.clients.http_exchange import exchange_json, open_exchange
+from her_os.clients.reply_stream import SERVICE, ReplyStream, error_of
+from her_os.clients.slot_release import ReleaseMetrics, SlotReleaseWatch
+from her_os.contracts.errors import LanguageModelError, SidecarUnavailable
+from her_os.contracts.language_model import Message, ReleaseObserver, ReplyEvent, ToolSpec
+from her_os.settings.schema import LanguageModel as LanguageModelSettings
+
+log = logging.getLogger(__name__)
+
+CHARACTERS_PER_TOKEN = 3
+"""On the safe side for English, for where the server cannot count."""
+_SHORT_TIMEOUT_S = 5.0
+
+
+class LlamaServerClient:
+    """Implements `contracts.language_model.LanguageModel`. One per server and process; end it with `close`.
+
+    A reply pinned to a slot that an earlier cancel left busy goes to whichever slot is free first: the server
+    holds it back until there is one, so nothing here has to poll.
+    """
+
+    def __init__(
+        self,
+        settings: LanguageModelSettings,
+        api_key: str,
+        *,
+        observer: ReleaseObserver | None = None,
+        registry: CollectorRegistry | None = None,
+    ) -> None:
+        self._settings, self._api_key = settings, api_key
+        self._streams = 0
+        self.metrics = ReleaseMetrics(registry)
+        self.releases = SlotReleaseWatch(
+            self._is_busy, budget_s=settings.release_budget_ms / 1000, metrics=self.metrics, observer=observer
+        )
+
+    async def close(self) -> None:
+        """Stop watching releases. Idempotent."""
+        await self.releases.close()
+
+    @asynccontextmanager
+    async def reply(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec], *, slot: int = -1
+    ) -> AsyncGenerator[AsyncIterator[ReplyEvent]]:
+        """Stream a reply; see the contract. The context is left without waiting for anything."""
+        settings = self._settings
+        if self.releases.is_overdue(slot):
+            log.warning("slot %d is still busy with a cancelled reply; taking another", slot)
+            slot = -1
+        exchange = await open_exchange(SERVICE, settings.host, settings.port)
+        stream = ReplyStream(exchange, begun=lambda: self.releases.taken(slot))
+        self._streams += 1
+        try:
+            body = json.dumps(self._request(messages, tools, slot)).encode()
+            exchange.send(
+                "POST", self._authority, "/v1/chat/completions", self._api_key, body, settings.request_timeout_s
+            )
+            yield stream
+        finally:
+            self._streams -= 1
+            if stream.over:
+                exchange.close()
+            else:
+                self.releases.watch(slot, exchange)
+
+    async def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Tokens the messages take with the model's own template, else an estimate."""
+        try:
+            templated = await self._ask("POST", "/apply-template", {"messages": [chat_message(m) for m in messages]})
+            content = {"content": templated["prompt"], "add_special": True, "parse_special": True}
+            return len((await self._ask("POST", "/tokenize", content))["tokens"])
+        except (SidecarUnavailable, LanguageModelError, KeyError, TypeError) as error:
+            log.debug("counting tokens by their characters: %s", error)
+            return sum(len(message.content) for message in messages) // CHARACTERS_PER_TOKEN + 1
+
+    async def _is_busy(self, slot: int) -> bool:
+        """One look at `/slots`. For slot -1: whether more slots are busy than we have streams."""
+        slots = await self._ask("GET", "/slots", None)
+        try:
+            busy = {int(entry["id"]): bool(entry["is_processing"]) for entry in slots}
+        except (KeyError, TypeError, ValueError) as error:
+            raise LanguageModelError(f"the server's /slots cannot be read: {error}") from error
+        return busy.get(slot, False) if slot >= 0 else sum(busy.values()) > self._streams
+
+    async def _ask(self, method: str, path: str, content: Any) -> Any:
+        host, port = self._settings.host, self._settings.port
+        status, answer = await exchange_json(
+            SERVICE, host, port, method, path, self._api_key, content, timeout_s=_SHORT_TIMEOUT_S
+        )
+        if status != 200:
+            raise error_of(status, answer)
+        return answer
+
+    @property
+    def _authority(self) -> str:
+        return f"{self._settings.host}:{self._settings.port}"
+
+    def _request(self, messages: Sequence[Message], tools: Sequence[ToolSpec], slot: int) -> dict[str, Any]:
+        """`return_progress` makes the server write while it reads the prompt, and so notice a closed client."""
+        request: dict[str, Any] = {
+            "messages": [chat_message(message) for message in messages],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "return_progress": True,
+            "cache_prompt": True,
+            "id_slot": slot,
+            "temperature": self._settings.temperature,
+            "max_tokens": self._settings.max_tokens,
+        }
+        if tools:
+            request["tools"] = chat_tools(tools)
+        return request

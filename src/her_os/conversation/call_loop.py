@@ -1,0 +1,242 @@
+"""The loop of one call: events in, turns out. Half and full duplex are subclasses that differ in what they hear.
+
+Line callbacks run on the event loop and only note what happened; everything that awaits is done here, one event
+after the other, so no two handlers of a call ever run at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass
+
+from her_os.contracts.audio import FRAME_MS, InboundFrame
+from her_os.contracts.errors import EngineError, SidecarUnavailable
+from her_os.conversation.endpointing import Heard
+from her_os.conversation.orchestrator import CallParts, TurnBook
+from her_os.conversation.turn import TurnMachine, TurnState
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EndOfTurn:
+    """The caller has finished speaking; `at` is when, on the parts' clock."""
+
+    at: float
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """The caller speaks into turn `turn`; their words begin at `from_sample`."""
+
+    turn: int
+    from_sample: int
+
+
+@dataclass(frozen=True)
+class ReplyDone:
+    """A reply was played to its end."""
+
+    turn: int
+
+
+@dataclass(frozen=True)
+class Wake:
+    """Look whether there is something to announce."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The line is gone."""
+
+    reason: str
+
+
+Event = EndOfTurn | Interrupted | ReplyDone | Wake | Ended
+
+
+class CallLoop:
+    """Common to both strategies. Implements LineListener and ReplyEvents; see `run`."""
+
+    def __init__(self, parts: CallParts) -> None:
+        self._parts, self._book = parts, TurnBook(parts)
+        self._machine = TurnMachine()
+        self._inbox: asyncio.Queue[Event] = asyncio.Queue()
+        self._announcements: deque[str] = deque()
+        self._pending_end: EndOfTurn | None = None
+        self._hang_up_when_done = False
+        self._idle_ms = 0
+        parts.ears.when_partial(self._partial)
+        parts.replier.events = self
+
+    @property
+    def state(self) -> TurnState:
+        """Where the turn taking stands."""
+        return self._machine.state
+
+    async def run(self) -> str:
+        """Take turns until the call has ended; returns why it ended."""
+        self._parts.line.start(self, self._parts.tap)
+        if self._parts.greeting:
+            self.announce(self._parts.greeting)
+        try:
+            while True:
+                event = await self._inbox.get()
+                if isinstance(event, Ended):
+                    return event.reason
+                await self._handle(event)
+        finally:
+            self._machine.to(TurnState.ENDED)
+            await self._parts.replier.close()
+            self._book.abandon()
+
+    def announce(self, text: str) -> None:
+        """Say something as soon as nobody is speaking."""
+        self._announcements.append(text)
+        self._inbox.put_nowait(Wake())
+
+    def request_hang_up(self) -> None:
+        """Hang up once what is being said has been heard."""
+        self._hang_up_when_done = True
+
+    # What the line tells (LineListener).
+
+    def on_arrival(self, frame: InboundFrame) -> None:
+        """MEDIA THREAD. A strategy that can be interrupted listens here."""
+
+    def on_frame(self, frame: InboundFrame) -> None:
+        """A frame in order."""
+        raise NotImplementedError
+
+    def on_chunk_played(self, turn: int, chunk: int) -> None:
+        """The last sample of a chunk has been sent."""
+        reply = self._parts.replier.reply
+        if reply is not None and reply.turn == turn:
+            reply.spoken.chunk_played(chunk)
+
+    def on_dtmf(self, digit: str) -> None:
+        """A key was pressed: kept in the journal."""
+        self._parts.journal.note("dtmf", digit)
+
+    def on_hold(self, held: bool) -> None:
+        """Nothing of the answer is lost while the caller has us on hold."""
+        self._parts.journal.note("hold", "on" if held else "off")
+        if held:
+            self._parts.line.playout.pause()
+        else:
+            self._parts.line.playout.resume()
+
+    def on_ended(self, reason: str) -> None:
+        """The line is gone."""
+        self._inbox.put_nowait(Ended(reason))
+
+    # What the replier tells (ReplyEvents).
+
+    def reply_audible(self, turn: int) -> None:
+        """The first sample of a reply was written."""
+        if self._parts.epoch.is_current(turn) and self.state is TurnState.THINKING:
+            self._book.audible()
+            log.debug("turn %d is audible", turn)
+            self._machine.to(TurnState.SPEAKING)
+
+    def reply_done(self, turn: int) -> None:
+        """A reply was played to its end."""
+        self._inbox.put_nowait(ReplyDone(turn))
+
+    # Handlers: one at a time.
+
+    async def _handle(self, event: Event) -> None:
+        match event:
+            case EndOfTurn():
+                await self._answer(event)
+            case ReplyDone(turn):
+                await self._reply_done(turn)
+            case Interrupted():
+                await self._interrupted(event)
+            case _:
+                self._announce_next()
+
+    def _partial(self, text: str) -> None:
+        self._parts.endpointer.partial = text
+
+    def _listen(self, probability: float) -> None:
+        """One window while it is the caller's turn."""
+        heard = self._parts.endpointer.feed(probability)
+        if heard is Heard.STARTED:
+            self._idle_ms = 0
+            self._pending_end = None
+            self._parts.ears.open_at(self._parts.ears.start_of(self._parts.endpointer.started_ago_ms))
+        elif heard is Heard.ENDED:
+            at = self._parts.clock() - self._parts.endpointer.silence_ms / 1000
+            self._parts.endpointer.reset()
+            self._pending_end = EndOfTurn(at)
+            self._inbox.put_nowait(self._pending_end)
+
+    def _count_idle(self) -> None:
+        """One frame while it is the caller's turn: a line that stays silent is hung up."""
+        limit = self._parts.idle_hangup_s * 1000
+        if not limit or self._parts.endpointer.speaking:
+            return
+        self._idle_ms += FRAME_MS
+        if self._idle_ms >= limit:
+            self._idle_ms = 0
+            self._parts.journal.note("idle", "the line stayed silent")
+            self.request_hang_up()
+            self.announce(self._parts.farewell or "")
+
+    async def _answer(self, end: EndOfTurn) -> None:
+        if end is not self._pending_end or self.state is not TurnState.LISTENING:
+            return  # the caller went on speaking
+        self._pending_end = None
+        self._machine.to(TurnState.THINKING)
+        turn = self._book.begin(end.at)
+        log.debug("end of turn noticed %.0f ms after the end of speech", (self._parts.clock() - end.at) * 1000)
+        try:
+            final = await self._parts.ears.finish()
+        except (SidecarUnavailable, EngineError) as error:
+            if self._is(TurnState.THINKING):
+                self._book.answering("", self._parts.replier.apologise(turn, error))
+            return
+        log.debug("final %.0f ms after the end of speech: %r", (self._parts.clock() - end.at) * 1000, final.text)
+        if final.text:
+            self._parts.history.add_caller(final.text)
+        if not self._is(TurnState.THINKING):
+            return  # interrupted meanwhile: the words stay, the next ones join them
+        if not final.text:
+            self._parts.journal.note("noise", "nothing recognised")
+            self._back_to_listening()
+            return
+        self._book.answering(final.text, self._parts.replier.answer(turn, self._parts.history))
+
+    async def _reply_done(self, turn: int) -> None:
+        if not self._parts.epoch.is_current(turn) or self.state is TurnState.CANCELLING:
+            return
+        self._book.close()
+        self._back_to_listening()
+        if self._hang_up_when_done:
+            await self._parts.line.hang_up("goodbye")
+
+    async def _interrupted(self, event: Interrupted) -> None:
+        raise NotImplementedError
+
+    def _is(self, state: TurnState) -> bool:
+        """Asked anew after an await: callbacks move the state meanwhile."""
+        return self._machine.state is state
+
+    def _back_to_listening(self) -> None:
+        self._machine.to(TurnState.LISTENING)
+        self._parts.endpointer.reset()
+        self._idle_ms = 0
+        self._inbox.put_nowait(Wake())
+
+    def _announce_next(self) -> None:
+        if not self._announcements or self.state is not TurnState.LISTENING or self._parts.endpointer.speaking:
+            return
+        if self._pending_end is not None:
+            return
+        text = self._announcements.popleft()
+        self._machine.to(TurnState.THINKING)
+        turn = self._book.begin(None)
+        self._book.answering("", self._parts.replier.say(turn, text))

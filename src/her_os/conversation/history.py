@@ -1,0 +1,75 @@
+"""What was said in a call, as the model is told: the caller's words, and what the caller really heard.
+
+Compaction keeps names and open tasks: when the history takes more than its budget, the oldest exchanges go and
+the facts found in them stay as one line of the system message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from her_os.contracts.language_model import Message
+
+_NAME = re.compile(r"\b(?:my name is|call me|this is|i am called)\s+([a-z][a-z'-]+)", re.IGNORECASE)
+CUT = "—"
+"""Marks a reply that the caller interrupted."""
+
+
+class History:
+    """The messages of one call. `open_tasks` names what is still running (timers), for compaction."""
+
+    def __init__(self, system: str, open_tasks: Callable[[], Sequence[str]] = tuple) -> None:
+        self._system, self._open_tasks = system, open_tasks
+        self._messages: list[Message] = []
+        self._facts: list[str] = []
+        self._compacted = False
+
+    def messages(self) -> list[Message]:
+        """The system message and everything since, oldest first."""
+        return [Message("system", self._system_text()), *self._messages]
+
+    def add_caller(self, text: str) -> None:
+        """The caller said something. Words after a reply that was never heard join the words before it."""
+        if self._messages and self._messages[-1].role == "user":
+            last = self._messages.pop()
+            text = f"{last.content} {text}"
+        self._messages.append(Message("user", text))
+
+    def add_tool_messages(self, messages: Sequence[Message]) -> None:
+        """Tool calls and their results, in order. Words said beside a call are part of the reply, as far as heard."""
+        self._messages += [msgspec.structs.replace(m, content="") if m.tool_calls else m for m in messages]
+
+    def add_reply(self, heard: str, *, whole: bool) -> None:
+        """The assistant spoke; `heard` is what arrived. Nothing heard leaves no trace."""
+        if heard:
+            self._messages.append(Message("assistant", heard if whole else f"{heard}{CUT}"))
+
+    def characters(self) -> int:
+        """Size of all messages, for a first estimate of their tokens."""
+        return sum(len(message.content) for message in self.messages())
+
+    def compact(self, keep_exchanges: int = 2) -> bool:
+        """Drop all but the last exchanges, keeping the facts. True when something was dropped."""
+        starts = [index for index, message in enumerate(self._messages) if message.role == "user"]
+        if len(starts) <= keep_exchanges:
+            return False
+        cut = starts[-keep_exchanges]
+        for message in self._messages[:cut]:
+            self._remember(message)
+        del self._messages[:cut]
+        self._compacted = True
+        return True
+
+    def _remember(self, message: Message) -> None:
+        if message.role == "user" and (match := _NAME.search(message.content)):
+            self._facts = [fact for fact in self._facts if not fact.startswith("The caller's name")]
+            self._facts.append(f"The caller's name is {match[1].capitalize()}.")
+
+    def _system_text(self) -> str:
+        if not self._compacted:
+            return self._system
+        tasks = (f"Running: {task}." for task in self._open_tasks())
+        return " ".join([self._system, *self._facts, *tasks])

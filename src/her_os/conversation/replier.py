@@ -1,0 +1,183 @@
+"""Runs one reply after the other: thinks, speaks, and can be closed at any moment by the cancel chain."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from her_os.contracts.call_journal import Outcome
+from her_os.contracts.call_line import Playout
+from her_os.contracts.errors import CancelledTurn, EngineError, SidecarUnavailable
+from her_os.contracts.text_to_speech import SpeechSynthesizer
+from her_os.conversation.history import History
+from her_os.conversation.sentences import SentenceChunk, SentenceCutter
+from her_os.conversation.speakable import make_speakable
+from her_os.conversation.spoken_reply import SpokenReply
+from her_os.conversation.thinking import Thinker, Thought
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """What the assistant says of its own accord. `apology_pcm` is 16 kHz audio, for when the synthesiser is away."""
+
+    apology: str
+    busy_cue: str
+    busy_cue_after_s: float
+    apology_pcm: bytes = b""
+
+
+@dataclass
+class Reply:
+    """A turn being answered, and what became of it."""
+
+    turn: int
+    spoken: SpokenReply
+    thought: Thought = field(default_factory=Thought)
+    outcome: Outcome = "answered"
+    error: str = ""
+
+
+class ReplyEvents(Protocol):
+    """What an orchestrator is told of its replies. Event loop."""
+
+    def reply_audible(self, turn: int) -> None:
+        """The first sample was written."""
+        ...
+
+    def reply_done(self, turn: int) -> None:
+        """All of it has been played, or it failed. Not called for a closed reply."""
+        ...
+
+
+class Replier:
+    """The mouth and mind of one call; at most one reply at a time. Event loop only."""
+
+    def __init__(
+        self,
+        call_id: str,
+        playout: Playout,
+        synthesizer: SpeechSynthesizer,
+        thinker: Thinker,
+        phrases: Phrases,
+    ) -> None:
+        self._call_id, self._playout, self._synthesizer = call_id, playout, synthesizer
+        self._thinker, self._phrases = thinker, phrases
+        self._task: asyncio.Task[None] | None = None
+        self.events: ReplyEvents | None = None
+        """Whom to tell; the orchestrator puts itself here."""
+        self.reply: Reply | None = None
+
+    def answer(self, turn: int, history: History) -> Reply:
+        """Begin to answer the last words in `history`."""
+        reply = self._new(turn)
+        return self._run(reply, self._thinker.think(history, reply.thought))
+
+    def say(self, turn: int, text: str) -> Reply:
+        """Begin to say a fixed text (greeting, timer, farewell)."""
+        return self._run(self._new(turn), _fixed(text))
+
+    def apologise(self, turn: int, error: Exception) -> Reply:
+        """Say that something is broken, with the synthesiser or without it."""
+        reply = self._new(turn)
+        reply.outcome, reply.error = "failed", str(error)
+        return self._run(reply, _failing(error))
+
+    def session_id(self, turn: int) -> str:
+        """The synthesis session of a turn, `CALL.TURN`."""
+        return f"{self._call_id}.{turn}"
+
+    async def close(self) -> bool:
+        """Stop thinking and speaking; returns when the task has ended. False when there was nothing to stop."""
+        task, self._task = self._task, None
+        if task is None or task.done():
+            return False
+        task.cancel()
+        await asyncio.wait({task})
+        return True
+
+    def _new(self, turn: int) -> Reply:
+        if self._task is not None and not self._task.done():
+            raise RuntimeError("a reply is still running; close it first")
+
+        def audible() -> None:
+            if self.events is not None:
+                self.events.reply_audible(turn)
+
+        spoken = SpokenReply(turn, self.session_id(turn), self._playout, self._synthesizer, audible)
+        self.reply = Reply(turn, spoken)
+        return self.reply
+
+    def _run(self, reply: Reply, chunks: AsyncGenerator[SentenceChunk]) -> Reply:
+        self._task = asyncio.create_task(self._reply(reply, chunks), name=f"reply {self.session_id(reply.turn)}")
+        return reply
+
+    async def _reply(self, reply: Reply, chunks: AsyncGenerator[SentenceChunk]) -> None:
+        try:
+            await self._speak_all(reply, chunks)
+        except CancelledTurn:
+            return
+        except (SidecarUnavailable, EngineError) as error:
+            log.warning("turn %d failed: %s", reply.turn, error)
+            await self._say_sorry(reply, error)
+        except Exception as error:
+            log.exception("turn %d failed", reply.turn)
+            await self._say_sorry(reply, error)
+        await reply.spoken.wait_played()
+        if self.events is not None:
+            self.events.reply_done(reply.turn)
+
+    async def _speak_all(self, reply: Reply, chunks: AsyncGenerator[SentenceChunk]) -> None:
+        """Think ahead at full speed in a task of its own, speak in order."""
+        queue: asyncio.Queue[SentenceChunk | None] = asyncio.Queue()
+
+        async def think() -> None:
+            try:
+                async with aclosing(chunks) as thoughts:
+                    async for chunk in thoughts:
+                        queue.put_nowait(chunk)
+            finally:
+                queue.put_nowait(None)
+
+        thinking = asyncio.create_task(think(), name=f"think {self.session_id(reply.turn)}")
+        try:
+            cued = False
+            while True:
+                try:
+                    async with asyncio.timeout(None if cued else self._phrases.busy_cue_after_s):
+                        chunk = await queue.get()
+                except TimeoutError:
+                    cued = True
+                    await reply.spoken.cue(make_speakable(self._phrases.busy_cue))
+                    continue
+                if chunk is None:
+                    return thinking.result() if thinking.done() else await thinking
+                await reply.spoken.speak(chunk.text, make_speakable(chunk.text))
+        finally:
+            thinking.cancel()
+            await asyncio.wait({thinking})
+
+    async def _say_sorry(self, reply: Reply, error: Exception) -> None:
+        reply.outcome, reply.error = "failed", str(error)
+        try:
+            await reply.spoken.speak(self._phrases.apology, make_speakable(self._phrases.apology))
+        except CancelledTurn:
+            return
+        except (SidecarUnavailable, EngineError):
+            reply.spoken.play(self._phrases.apology_pcm)
+
+
+async def _fixed(text: str) -> AsyncGenerator[SentenceChunk]:
+    cutter = SentenceCutter()
+    for chunk in [*cutter.feed(text), *cutter.flush()]:
+        yield chunk
+
+
+async def _failing(error: Exception) -> AsyncGenerator[SentenceChunk]:
+    raise error
+    yield  # makes this a generator

@@ -1,0 +1,105 @@
+"""From a caller's words to spoken words: model stream, tools, sentences, in one cancellable run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from her_os.contracts.language_model import LanguageModel, Message, TextDelta, ToolCall, ToolCallRequest, ToolSpec
+from her_os.conversation.history import History
+from her_os.conversation.sentences import SentenceChunk, SentenceCutter
+
+log = logging.getLogger(__name__)
+
+MAX_TOOL_ROUNDS = 4
+
+
+class Toolbox(Protocol):
+    """The tools of one call."""
+
+    @property
+    def specs(self) -> Sequence[ToolSpec]: ...
+
+    async def run(self, call: ToolCall) -> str:
+        """Run a call; its result as JSON text, failures included (in words for the caller)."""
+        ...
+
+
+@dataclass
+class Thought:
+    """What a turn's thinking did so far."""
+
+    tools: list[str] = field(default_factory=list[str])
+    messages: list[Message] = field(default_factory=list[Message])
+    """Tool calls and results, to enter the history whether or not the reply is heard to its end."""
+
+
+class _ToolAnswer(msgspec.Struct):
+    """The part of a tool's result that is meant for the caller."""
+
+    say: str = ""
+
+
+class Thinker:
+    """Streams the reply to a history as speakable chunks, running tools on the way.
+
+    With `say_results` what a tool says is spoken as it is: a tiny model that had to repeat it would now and then
+    change a number. Without, the model is asked again and words the answer itself.
+    """
+
+    def __init__(
+        self, model: LanguageModel, toolbox: Toolbox, *, slot: int, token_budget: int, say_results: bool = False
+    ) -> None:
+        self._model, self._toolbox, self._slot, self._budget = model, toolbox, slot, token_budget
+        self._say_results = say_results
+
+    async def think(self, history: History, thought: Thought) -> AsyncGenerator[SentenceChunk]:
+        """Chunks of the reply, in order. Raises SidecarUnavailable, LanguageModelError."""
+        await self._keep_within_budget(history)
+        cutter = SentenceCutter()
+        for _ in range(MAX_TOOL_ROUNDS):
+            calls: list[ToolCall] = []
+            said = ""
+            async with self._model.reply(
+                [*history.messages(), *thought.messages], self._toolbox.specs, slot=self._slot
+            ) as events:
+                async for event in events:
+                    if isinstance(event, TextDelta):
+                        said += event.text
+                        for chunk in cutter.feed(event.text):
+                            yield chunk
+                    elif isinstance(event, ToolCallRequest):
+                        calls.append(event.call)
+            for chunk in cutter.flush():
+                yield chunk
+            if not calls:
+                return
+            answers = await self._run_tools(calls, said, thought)
+            fresh = [answer for answer in answers if answer and answer not in said]
+            if said.strip():
+                cutter.feed(" ")
+            if self._say_results or not fresh:
+                for chunk in [*cutter.feed(" ".join(fresh)), *cutter.flush()]:
+                    yield chunk
+                return
+
+    async def _run_tools(self, calls: list[ToolCall], said: str, thought: Thought) -> list[str]:
+        """Run the calls of one round in order; what each has to say."""
+        thought.messages.append(Message("assistant", said, tool_calls=tuple(calls)))
+        answers: list[str] = []
+        for call in calls:
+            thought.tools.append(call.name)
+            result = await self._toolbox.run(call)
+            thought.messages.append(Message("tool", result, tool_call_id=call.id))
+            answers.append(msgspec.json.decode(result, type=_ToolAnswer).say)
+        return answers
+
+    async def _keep_within_budget(self, history: History) -> None:
+        while history.characters() / 3 > self._budget:  # three characters a token is on the safe side: ask
+            if await self._model.count_tokens(history.messages()) <= self._budget or not history.compact():
+                return
+            log.info("history compacted")

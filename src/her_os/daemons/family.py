@@ -1,0 +1,35 @@
+"""The members of the family: where each listens, as the settings say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from her_os.service.port_owner import Transport
+from her_os.settings import Settings
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A port that one daemon will bind. `setting` is the name an operator changes."""
+
+    daemon: str
+    host: str
+    port: int
+    transport: Transport
+    setting: str
+
+
+def http_endpoints(settings: Settings) -> list[Endpoint]:
+    """Where each daemon answers HTTP, in start order."""
+    return [
+        Endpoint("llm", settings.llm.host, settings.llm.port, "tcp", "llm.port"),
+        Endpoint("stt", settings.stt.host, settings.stt.port, "tcp", "stt.port"),
+        Endpoint("tts", settings.tts.host, settings.tts.port, "tcp", "tts.port"),
+        Endpoint("phone", settings.phone.api_host, settings.phone.api_port, "tcp", "phone.api_port"),
+    ]
+
+
+def all_endpoints(settings: Settings) -> list[Endpoint]:
+    """Every fixed port of the family, SIP included."""
+    sip = Endpoint("phone", settings.phone.sip_host, settings.phone.sip_port, "udp", "phone.sip_port")
+    return [*http_endpoints(settings), sip]

@@ -1,0 +1,77 @@
+"""Puts a batch together from the settings: for the command line and the dispatcher."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from her_os.contracts.transcripts import BatchObserver, OutputWriter, Progress, Result, Stage, WorkerRequest
+from her_os.household.call_facts import CallFactFinder
+from her_os.household.call_index import CallIndex
+from her_os.household.contacts import read_contacts
+from her_os.settings import Settings
+from her_os.transcripts.batch import Batch
+from her_os.transcripts.outputs.writer import FileWriter
+from her_os.transcripts.queue import RecordingQueue
+from her_os.transcripts.worker_process import WorkerLimits, WorkerProgram, run_worker
+
+
+class WorkerProcesses:
+    """A StageRunner: each stage in a process of its own, which ends with us however we end."""
+
+    def __init__(self, settings: Settings, command: Sequence[str] = ()) -> None:
+        wishes = settings.transcripts
+        self._command = tuple(command) or (sys.executable, "-m", "her_os.daemons.transcript_worker")
+        self._environment = {
+            **os.environ,
+            "HER_OS_STATE_DIR": str(settings.environment.state_dir),
+            "HER_OS_SECRETS_FILE": str(settings.environment.secrets_file),
+            "HER_OS_CACHE_DIR": str(settings.environment.cache_dir),
+            **({"HER_OS_CONFIG": settings.source} if Path(settings.source).is_file() else {}),
+        }
+        self._limits = WorkerLimits(
+            silence_s=wishes.worker_silence_s,
+            total_s=wishes.worker_total_s,
+            memory_mb=wishes.worker_memory_mb,
+            nice=wishes.worker_nice,
+        )
+
+    async def run(self, stage: Stage, request: WorkerRequest, on_progress: Callable[[Progress], None]) -> Result:
+        """Raises WorkerFailed."""
+        command = (*self._command, stage, "--die-with", str(os.getpid()))
+        program = WorkerProgram(command=command, environment=self._environment, limits=self._limits)
+        return await run_worker(program, stage, request, on_progress)
+
+
+def open_queue(settings: Settings) -> RecordingQueue:
+    """The queue of this house."""
+    return RecordingQueue(
+        settings.environment.state_dir / "transcripts.sqlite3", attempts=settings.transcripts.attempts
+    )
+
+
+def create_writer(settings: Settings, *, folder: Path | None = None) -> OutputWriter:
+    """Writes transcripts into `folder` (default: the house's own) and into the index of the call log."""
+    state = settings.environment.state_dir
+    index = CallIndex(state / "call-index.sqlite3")
+    return FileWriter(folder or state / "transcripts", index.put)
+
+
+def create_batch(
+    settings: Settings,
+    writer: OutputWriter,
+    *,
+    queue: RecordingQueue | None = None,
+    observer: BatchObserver | None = None,
+) -> Batch:
+    """A batch over the house's queue. Raises ConfigError for contacts that cannot be read."""
+    return Batch(
+        queue or open_queue(settings),
+        WorkerProcesses(settings),
+        writer,
+        observer=observer,
+        facts=CallFactFinder(settings, read_contacts(settings)),
+        summarise=settings.transcripts.summary,
+    )

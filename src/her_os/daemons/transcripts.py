@@ -1,0 +1,82 @@
+"""her-os-transcripts: every finished call becomes a transcript and a summary. Drains what there is, then ends.
+
+A systemd `.path` unit starts it when a recording is closed. A call that still goes on is left alone: its own end
+starts it again. Exit status 0 also where a recording failed: it is in the queue with its reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from her_os.contracts.transcripts import OutputWriter, RecordingResult
+from her_os.daemons.transcript_batch import create_batch, create_writer, open_queue
+from her_os.household.call_facts import CallFactFinder
+from her_os.household.contacts import read_contacts
+from her_os.settings import Secrets, Settings
+from her_os.transcripts.inbox import find_recordings, wait_until_written
+from her_os.transcripts.queue import RecordingQueue
+
+log = logging.getLogger(__name__)
+
+
+async def main(settings: Settings, _secrets: Secrets) -> int:
+    """Drain until nothing is left or a signal comes. Returns the exit status."""
+    if not settings.transcripts.enabled:
+        log.info("finished calls are not transcribed (transcripts.enabled is false)")
+        return 0
+    draining = asyncio.create_task(drain(settings, create_writer(settings)), name="drain")
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, draining.cancel)
+    await asyncio.wait({draining})
+    if draining.cancelled():
+        log.info("interrupted; the next start goes on from here")
+        return 0
+    results = draining.result()
+    log.info("%d transcribed, %d failed", _count(results, "done"), len(results) - _count(results, "done"))
+    return 0
+
+
+async def drain(settings: Settings, writer: OutputWriter) -> list[RecordingResult]:
+    """Work off every finished recording of the house, each at most once, and what comes in meanwhile."""
+    queue = open_queue(settings)
+    batch = create_batch(settings, writer, queue=queue)
+    tried: dict[Path, RecordingResult] = {}
+    facts = CallFactFinder(settings, read_contacts(settings))
+    while new := await _finished(settings.environment.state_dir / "recordings", facts, set(tried)):
+        waiting = [path for path in new if await asyncio.to_thread(_waits, queue, path)]
+        tried |= {path: RecordingResult(source=str(path), status="skipped") for path in new}
+        for result in await batch.run(waiting):
+            tried[Path(result.source)] = result
+    return [result for result in tried.values() if result.status != "skipped"]
+
+
+async def _finished(folder: Path, facts: CallFactFinder, tried: set[Path]) -> list[Path]:
+    """Recordings of calls that are over, not tried before, and whole on the disk."""
+    there = await asyncio.to_thread(lambda: find_recordings([folder] if folder.is_dir() else []))
+    finished: list[Path] = []
+    for path in there:
+        if path in tried or not (await asyncio.to_thread(facts, path)).finished:
+            continue
+        try:
+            await wait_until_written(path)
+        except OSError:
+            continue
+        finished.append(path)
+    return finished
+
+
+def _waits(queue: RecordingQueue, path: Path) -> bool:
+    """Put it in the queue. A recording that was removed meanwhile does not wait."""
+    try:
+        return queue.add(path) == "waiting"
+    except FileNotFoundError:
+        return False
+
+
+def _count(results: Sequence[RecordingResult], status: str) -> int:
+    return sum(result.status == status for result in results)

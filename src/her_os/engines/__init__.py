@@ -1,0 +1,1 @@
+"""One adapter a file: speech-to-text, text-to-speech, wake word."""

@@ -1,0 +1,40 @@
+"""Streaming recognisers by the name that the configuration uses. A new engine is one file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from her_os.contracts.errors import ConfigError
+from her_os.contracts.speech_to_text import SpeechToTextEngine
+from her_os.engines.stt_pocketsphinx import PocketsphinxEngine
+from her_os.settings import Settings
+from her_os.settings.load import embedded_config_dir
+
+ENGINES: dict[str, Callable[[Settings], SpeechToTextEngine]] = {
+    "pocketsphinx": lambda settings: PocketsphinxEngine(
+        domain_phrases_file(settings), settings.environment.cache_dir.expanduser()
+    ),
+}
+
+
+def create_stt_engine(settings: Settings) -> SpeechToTextEngine:
+    """An engine, not yet loaded. Raises ConfigError that names the known ones."""
+    make = ENGINES.get(settings.stt.engine)
+    if make is None:
+        raise ConfigError(
+            f"is {settings.stt.engine!r}; known engines: {', '.join(sorted(ENGINES))}",
+            file=settings.source,
+            field="stt.engine",
+        )
+    return make(settings)
+
+
+def domain_phrases_file(settings: Settings) -> Path:
+    """The owner's phrases beside the configuration; the ones that ship where the owner named and wrote none."""
+    named = settings.stt.domain_phrases
+    file = settings.resolve(named)
+    embedded = embedded_config_dir() / named.name
+    if not file.exists() and named == type(settings.stt)().domain_phrases and embedded.exists():
+        return embedded
+    return file

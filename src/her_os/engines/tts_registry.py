@@ -1,0 +1,31 @@
+"""Synthesisers by the name that the configuration uses. A new engine is one file and one line here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from her_os.contracts.errors import ConfigError
+from her_os.contracts.text_to_speech import TextToSpeechEngine
+from her_os.engines.tts_espeak import EspeakEngine
+from her_os.engines.tts_flite import FliteEngine, flite_is_installed
+
+log = logging.getLogger(__name__)
+
+ENGINES: dict[str, Callable[[], TextToSpeechEngine]] = {
+    "flite": lambda: FliteEngine() if flite_is_installed() else _fall_back(),
+    "espeak": EspeakEngine,
+}
+
+
+def _fall_back() -> TextToSpeechEngine:
+    log.warning("libflite is not installed (package libflite1); speaking with espeak-ng instead, which sounds worse")
+    return EspeakEngine()
+
+
+def create_tts_engine(name: str) -> TextToSpeechEngine:
+    """An engine, not yet loaded. Raises ConfigError that names the known ones."""
+    make = ENGINES.get(name)
+    if make is None:
+        raise ConfigError(f"is {name!r}; known engines: {', '.join(sorted(ENGINES))}", field="tts.engine")
+    return make()

@@ -1,0 +1,1 @@
+"""What the house remembers: call log, contacts, timers, notes."""

@@ -1,0 +1,44 @@
+"""In which order the family starts and stops, and how a service that dies is brought back."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+START_ORDER = ("llm", "stt", "tts", "phone")
+"""A service starts when the one before it is ready; the phone comes last, when it can really answer."""
+
+STOP_ORDER = ("phone", "tts", "stt", "llm")
+"""The phone goes first, so that a caller hears a goodbye while there is a voice to say it."""
+
+EX_CONFIG = 78
+"""Exit status of a daemon whose configuration is wrong (sysexits.h): starting it again cannot help."""
+
+
+@dataclass(frozen=True)
+class RestartPolicy:
+    """Capped exponential backoff: `initial_s` doubled up to `max_s`, at most `max_restarts` within `window_s`."""
+
+    initial_s: float
+    max_s: float
+    max_restarts: int
+    window_s: float
+    factor: float = 2.0
+
+
+@dataclass
+class RestartBudget:
+    """The restarts of one service, judged by a policy. Time is an argument."""
+
+    policy: RestartPolicy
+    _restarts: deque[float] = field(default_factory=deque[float])
+
+    def next_delay_s(self, now_s: float) -> float | None:
+        """How long to wait before the next restart, or None when the window's restarts are used up."""
+        while self._restarts and now_s - self._restarts[0] > self.policy.window_s:
+            self._restarts.popleft()
+        if len(self._restarts) >= self.policy.max_restarts:
+            return None
+        delay = min(self.policy.max_s, self.policy.initial_s * self.policy.factor ** len(self._restarts))
+        self._restarts.append(now_s)
+        return delay

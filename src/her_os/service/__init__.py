@@ -1,0 +1,1 @@
+"""What every daemon shares: lifecycle, readiness, notification, health and metrics, auth, logging."""

@@ -1,0 +1,193 @@
+"""Every setting of her-os with its default; `config/her-os.yaml` may name any of them, and nothing else.
+
+Times carry their unit in the name. A relative path is taken from the folder of the configuration file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, field
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Milliseconds = Annotated[int, Meta(ge=0, le=600_000)]
+Positive = Annotated[int, Meta(ge=1)]
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all sections: immutable, unknown fields refused."""
+
+
+class Assistant(Section, frozen=True):
+    """Who answers."""
+
+    name: str = "her"
+    greeting: str = "Hello, this is her. How can I help?"
+    farewell: str = "Goodbye."
+    apology: str = "Sorry, I lost my train of thought for a moment. Please say that again."
+    busy_cue: str = "One moment."
+
+
+class Phone(Section, frozen=True):
+    """The phone loop: SIP, RTP, API, recordings."""
+
+    api_host: str = "127.0.0.1"
+    api_port: Port = 8770
+    sip_host: str = "0.0.0.0"  # noqa: S104 - phones in the house must reach it; strangers are refused
+    sip_port: Port = 5060
+    advertised_host: str = ""
+    """Address put in Contact and SDP; empty: the local address that routes to the caller."""
+    rtp_port_min: Port = 16384
+    rtp_port_max: Port = 16583
+    realm: str = "her-os"
+    allowlist: tuple[str, ...] = ()
+    """Account names that may call from beyond loopback; empty: every account that `her-os phone add` made."""
+    max_calls: Positive = 2
+    codecs: tuple[Literal["G722", "PCMU", "PCMA"], ...] = ("G722", "PCMU", "PCMA")
+    record_calls: bool = True
+    call_log: bool = True
+    log_speech: bool = False
+    """Whether what callers say may appear in the log (the call log in SQLite is separate)."""
+
+
+class Conversation(Section, frozen=True):
+    """Turn taking. Barge-in itself is switched by the environment flag ENABLE_BARGE_IN."""
+
+    pause_voiced_ms: Milliseconds = 40
+    """Voiced audio that pauses the assistant (first sign of speech)."""
+    confirm_speech_ms: Milliseconds = 160
+    """Speech, by the stricter detector, that makes it an interruption."""
+    resume_after_ms: Milliseconds = 400
+    """Longest pause before a sound must be confirmed or the assistant goes on."""
+    end_of_turn_ms: Milliseconds = 320
+    """Silence that ends a turn whose words sound finished."""
+    end_of_turn_full_duplex_ms: Milliseconds = 256
+    """The same with barge-in on: shorter, since an answer is held back when the caller goes on."""
+    end_of_turn_unfinished_ms: Milliseconds = 1000
+    """Silence that ends a turn whose words sound unfinished."""
+    max_utterance_ms: Milliseconds = 30_000
+    thinking_cue_after_ms: Milliseconds = 1500
+    history_tokens: Positive = 1500
+    """Compaction begins when the history takes more than this."""
+    idle_hangup_ms: Milliseconds = 120_000
+    """A silent line is hung up after this; 0 never."""
+
+
+class SpeechToText(Section, frozen=True):
+    """Streaming recogniser sidecar."""
+
+    host: str = "127.0.0.1"
+    port: Port = 11439
+    engine: str = "pocketsphinx"
+    language: str = "en"
+    domain_phrases: Path = Path("domain-phrases.txt")
+    reopen_grace_ms: Milliseconds = 200
+    replay_before_onset_ms: Milliseconds = 300
+    max_message_bytes: Positive = 262_144
+
+
+class TextToSpeech(Section, frozen=True):
+    """Synthesiser sidecar."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8772
+    engine: str = "flite"
+    """`flite` falls back to `espeak` (and says so) where libflite is not installed."""
+    voice: str = ""
+    tombstone_s: Positive = 60
+    max_text_chars: Positive = 4000
+
+
+class LanguageModel(Section, frozen=True):
+    """llama-server."""
+
+    host: str = "127.0.0.1"
+    port: Port = 11435
+    server_binary: str = ""
+    """Path of llama-server; empty: the one on PATH, then the cached build, then the xllamacpp wheel."""
+    model: str = "embedded"
+    """`embedded`, or the path of a GGUF file."""
+    context_tokens: Positive = 4096
+    """Of each call; the server is started with this times `phone.max_calls`."""
+    threads: Positive = 1
+    batch: Positive = 64
+    gpu_layers: int = 0
+    """Layers put on the GPU, 99 for all; 0: none; -1: as many as fit."""
+    temperature: float = 0.0
+    max_tokens: Positive = 300
+    extra_args: tuple[str, ...] = ()
+    request_timeout_s: float = 30.0
+    release_budget_ms: Milliseconds = 500
+    """A cancelled slot must be free after this; later is logged and counted."""
+
+
+class Transcripts(Section, frozen=True):
+    """What becomes of recordings: transcripts and summaries, made in worker processes that give all memory back."""
+
+    enabled: bool = True
+    """Whether finished calls become transcripts. `her-os transcribe` works either way."""
+    engine: str = ""
+    """Recogniser of recordings; empty: the one of `stt.engine`."""
+    summary: bool = True
+    summary_model_fit: bool = False
+    """Whether `llm.model` can summarise; without, the summary is extracts and says so. Never true of the embedded."""
+    attempts: Positive = 3
+    """Runs in which a recording may fail before it is put in quarantine."""
+    worker_memory_mb: Annotated[int, Meta(ge=0)] = 4096
+    """Address space of a worker; 0 no limit, which CUDA needs."""
+    worker_silence_s: Positive = 300
+    worker_total_s: Positive = 21_600
+    worker_nice: Annotated[int, Meta(ge=0, le=19)] = 10
+    keep_days: Annotated[int, Meta(ge=0)] = 0
+    """Age at which `her-os recordings prune` takes a call with all that is known of it; 0 never."""
+
+
+class Supervision(Section, frozen=True):
+    """How `her-os run` (and ./start.sh) runs the daemons in the foreground."""
+
+    ready_timeout_s: Positive = 60
+    poll_ms: Milliseconds = 100
+    stop_grace_s: Positive = 5
+    restart_initial_s: float = 0.5
+    restart_max_s: float = 30.0
+    max_restarts: Positive = 5
+    restart_window_s: Positive = 60
+
+
+class Environment(Section, frozen=True):
+    """Flags of the environment, read once at start. A change needs a restart."""
+
+    enable_barge_in: bool = False
+    log_level: str = "INFO"
+    state_dir: Path = Path("~/.her-os/state")
+    cache_dir: Path = Path("~/.cache/her-os")
+    secrets_file: Path = Path("~/.her-os/secrets.env")
+    web_concurrency: int = 1
+    """WEB_CONCURRENCY, where a process manager sets it. Daemons that cap sessions in one process refuse more than 1."""
+
+
+class Settings(Section, frozen=True):
+    """The whole configuration."""
+
+    assistant: Assistant = field(default_factory=Assistant)
+    phone: Phone = field(default_factory=Phone)
+    conversation: Conversation = field(default_factory=Conversation)
+    stt: SpeechToText = field(default_factory=SpeechToText)
+    tts: TextToSpeech = field(default_factory=TextToSpeech)
+    llm: LanguageModel = field(default_factory=LanguageModel)
+    transcripts: Transcripts = field(default_factory=Transcripts)
+    supervision: Supervision = field(default_factory=Supervision)
+    contacts: Path = Path("contacts.yaml")
+    source: str = ""
+    """The file these came from; empty for the embedded defaults. Set by the loader, not by the file."""
+    environment: Environment = field(default_factory=Environment)
+    """Set from the environment, not by the file."""
+
+    def resolve(self, path: Path) -> Path:
+        """A path of the configuration, made absolute from the configuration file's folder."""
+        path = path.expanduser()
+        if path.is_absolute() or not self.source:
+            return path
+        return Path(self.source).parent / path

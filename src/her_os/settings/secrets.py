@@ -1,0 +1,68 @@
+"""Secrets: one token a daemon, from systemd credentials or a private file. Never from the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from her_os.contracts.errors import ConfigError
+
+_NAMES = {
+    "stt_token": "HER_OS_STT_TOKEN",
+    "tts_token": "HER_OS_TTS_TOKEN",
+    "llm_api_key": "HER_OS_LLM_API_KEY",
+    "phone_token": "HER_OS_PHONE_TOKEN",
+    "loader_token": "HER_OS_LOADER_TOKEN",
+}
+
+
+class Secrets(msgspec.Struct, frozen=True):
+    """Bearer tokens of the daemons. `repr` shows none of them."""
+
+    stt_token: str
+    tts_token: str
+    llm_api_key: str
+    phone_token: str
+    loader_token: str
+
+    def __repr__(self) -> str:
+        return "Secrets(...)"
+
+
+def load_secrets(file: Path, environ: Mapping[str, str] | None = None) -> Secrets:
+    """Read the secrets: `$CREDENTIALS_DIRECTORY/secrets.env` under systemd, else `file`.
+
+    Raises ConfigError when the file is missing, readable by others, malformed, or a token is empty.
+    """
+    environ = os.environ if environ is None else environ
+    credentials = environ.get("CREDENTIALS_DIRECTORY")
+    path = Path(credentials) / "secrets.env" if credentials else file
+    try:
+        mode = path.stat().st_mode
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read ({error.strerror}); run config/dev-setup.sh to write one", file=str(path)
+        ) from error
+    if not credentials and mode & 0o077:
+        raise ConfigError("is readable by others; run: chmod 600 " + str(path), file=str(path))
+    values: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, separator, value = line.partition("=")
+        if not separator:
+            raise ConfigError("expected NAME=value", file=str(path), line=number)
+        values[name.strip()] = value.strip().strip("'\"")
+    found = {field: values.get(name, "") for field, name in _NAMES.items()}
+    for field, value in found.items():
+        if len(value) < 16:
+            raise ConfigError(
+                "is missing or shorter than 16 characters; run config/dev-setup.sh to write one",
+                file=str(path),
+                field=_NAMES[field],
+            )
+    return Secrets(**found)

@@ -1,0 +1,1 @@
+"""Lines a caller arrives on."""

@@ -1,0 +1,1 @@
+"""RTP media: a thread of its own with absolute deadlines."""

@@ -1,0 +1,133 @@
+"""Offer and answer (RFC 3264): which codec, where to, in which direction, and whether the far end holds the call."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from her_os.telephony.sip.errors import NotAcceptable
+from her_os.telephony.sip.sdp import (
+    STATIC_CODECS,
+    MediaStream,
+    format_audio,
+    format_refused,
+    format_sdp,
+    parse_sdp,
+)
+
+DTMF_PAYLOAD_TYPE = 101
+PLAIN_TRANSPORTS = ("RTP/AVP", "RTP/AVPF")
+_MIRROR = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
+_PAYLOAD_TYPES = {name: number for number, name in STATIC_CODECS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class AudioSession:
+    """What both sides agreed on. `send` and `receive` are our side's view."""
+
+    remote: tuple[str, int]
+    codec: str
+    payload_type: int
+    dtmf_payload_type: int | None
+    send: bool
+    receive: bool
+    held: bool
+    """The far end has put us on hold."""
+    ptime_ms: int = 20
+
+
+class Negotiator:
+    """One call's offers and answers. `codecs` in our order of preference, names as in SDP."""
+
+    def __init__(self, host: str, port: int, codecs: Sequence[str]) -> None:
+        self._host, self._port, self._codecs = host, port, tuple(codecs)
+        self._session_id = secrets.randbits(31)
+        self._version = 0
+        self._text: list[str] = []
+        self._agreed: AudioSession | None = None
+        self._holding = False
+
+    @property
+    def agreed(self) -> AudioSession | None:
+        """The last agreement, if there is one."""
+        return self._agreed
+
+    def offer(self, *, hold: bool = False) -> bytes:
+        """Offer every codec, or after an agreement the agreed one; `hold` puts the far end on hold."""
+        codecs = [(_PAYLOAD_TYPES[name], name) for name in self._codecs]
+        dtmf: int | None = DTMF_PAYLOAD_TYPE
+        if self._agreed is not None:
+            codecs = [(self._agreed.payload_type, self._agreed.codec)]
+            dtmf = self._agreed.dtmf_payload_type
+        self._holding = hold
+        return self._publish([format_audio(self._port, codecs, dtmf, "sendonly" if hold else "sendrecv")])
+
+    def answer(self, offer: bytes) -> tuple[bytes, AudioSession]:
+        """Answer an offer with the codec we like best of it.
+
+        Raises NotAcceptable and ProtocolError, and changes nothing then.
+        """
+        streams = parse_sdp(offer)
+        chosen = next((stream for stream in streams if self._choose(stream)), None)
+        if chosen is None:
+            raise NotAcceptable(f"no audio stream with any of {', '.join(self._codecs)}")
+        session = self._session(chosen, *self._choose(chosen)[0])
+        own = format_audio(
+            self._port,
+            [(session.payload_type, session.codec)],
+            session.dtmf_payload_type,
+            _direction_of(session),
+            transport=chosen.transport,
+        )
+        text = [own if stream is chosen else format_refused(stream) for stream in streams]
+        self._agreed = session
+        return self._publish(text), session
+
+    def accept(self, answer: bytes) -> AudioSession:
+        """Take the answer to our last offer. Raises NotAcceptable, ProtocolError."""
+        streams = parse_sdp(answer)
+        usable = [stream for stream in streams if stream.kind == "audio" and stream.port and stream.host]
+        choices = [(stream, codec) for stream in usable for codec in stream.codecs if codec[1] in self._codecs]
+        if not choices:
+            raise NotAcceptable("the answer accepts no audio")
+        stream, codec = choices[0]
+        self._agreed = self._session(stream, *codec)
+        return self._agreed
+
+    def _choose(self, stream: MediaStream) -> list[tuple[int, str]]:
+        """The stream's codecs that we speak, best first; empty for a stream to refuse."""
+        if stream.kind != "audio" or not stream.port or not stream.host:
+            return []
+        if stream.transport.upper() not in PLAIN_TRANSPORTS:
+            return []
+        return [codec for name in self._codecs for codec in stream.codecs if codec[1] == name]
+
+    def _session(self, stream: MediaStream, payload_type: int, codec: str) -> AudioSession:
+        theirs = stream.direction
+        if stream.on_hold and theirs in ("sendrecv", "recvonly"):
+            theirs = "sendonly" if theirs == "sendrecv" else "inactive"
+        mine = _MIRROR[theirs]
+        return AudioSession(
+            remote=(stream.host, stream.port),
+            codec=codec,
+            payload_type=payload_type,
+            dtmf_payload_type=stream.dtmf_payload_type,
+            send=mine in ("sendrecv", "sendonly"),
+            receive=mine in ("sendrecv", "recvonly") and not self._holding,
+            held=stream.on_hold,
+            ptime_ms=stream.ptime_ms or 20,
+        )
+
+    def _publish(self, sections: list[str]) -> bytes:
+        """The version of the origin line grows with every change (RFC 3264, section 8)."""
+        if sections != self._text:
+            self._text = sections
+            self._version += 1
+        return format_sdp(self._host, self._session_id, self._version, sections)
+
+
+def _direction_of(session: AudioSession) -> str:
+    if session.send:
+        return "sendrecv" if session.receive else "sendonly"
+    return "recvonly" if session.receive else "inactive"

@@ -1,0 +1,84 @@
+"""Requests we make outside any dialog: INVITE, REGISTER, OPTIONS (RFC 3261, section 8.1.1)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+
+from her_os.telephony.sip.calls import ALLOW, SDP_TYPE, CallMedia
+from her_os.telephony.sip.dialogs import new_tag
+from her_os.telephony.sip.digest import Credentials
+from her_os.telephony.sip.headers import Headers
+from her_os.telephony.sip.message import SipRequest
+from her_os.telephony.sip.signalling import BuildRequest, Signalling
+from her_os.telephony.sip.uri import bracketed, format_name_address, parse_uri
+from her_os.telephony.sip.via import Address
+
+Pairs = Iterable[tuple[str, str]]
+
+
+class OutgoingRequests:
+    """Builds requests of one user agent. Each builder keeps From tag and Call-ID, and counts CSeq up by attempt."""
+
+    def __init__(self, signalling: Signalling, contact_user: str) -> None:
+        self._signalling, self._contact_user = signalling, contact_user
+
+    def invite(
+        self, target: str, destination: Address, media: CallMedia, credentials: Credentials | None, display_name: str
+    ) -> BuildRequest:
+        """INVITE with the media's offer."""
+        host = parse_uri(target).host if credentials else self._signalling.local_host(destination[0])
+        me = self._me(credentials, host)
+        headers = [("Allow", ALLOW), ("Content-Type", SDP_TYPE)]
+        return self._builder("INVITE", target, target, me, destination, headers, display_name, media.make_offer)
+
+    def register(self, registrar: str, destination: Address, credentials: Credentials, expires_s: int) -> BuildRequest:
+        """REGISTER of our Contact as the account."""
+        me = self._me(credentials, parse_uri(registrar).host)
+        return self._builder("REGISTER", registrar, me, me, destination, [("Expires", str(expires_s))])
+
+    def options(self, target: str, destination: Address) -> SipRequest:
+        """OPTIONS, once."""
+        me = self._me(None, self._signalling.local_host(destination[0]))
+        return self._builder("OPTIONS", target, target, me, destination, [("Accept", SDP_TYPE)])(())
+
+    def _me(self, credentials: Credentials | None, host: str) -> str:
+        return f"sip:{credentials.username if credentials else self._contact_user}@{bracketed(host)}"
+
+    def _builder(
+        self,
+        method: str,
+        uri: str,
+        to: str,
+        sender: str,
+        destination: Address,
+        extra: Pairs,
+        display_name: str = "",
+        make_body: Callable[[], bytes] = bytes,
+    ) -> BuildRequest:
+        start = [
+            ("From", format_name_address(sender, display_name, new_tag())),
+            ("To", f"<{to}>"),
+            ("Call-ID", secrets.token_hex(12)),
+        ]
+        cseq = 0
+
+        def build(more: Pairs) -> SipRequest:
+            nonlocal cseq
+            cseq += 1
+            headers = Headers([("Via", self._signalling.via(destination[0])), ("Max-Forwards", "70")])
+            own = [("CSeq", f"{cseq} {method}"), ("Contact", self._signalling.contact(destination[0]))]
+            for name, value in [*start, *own, ("User-Agent", "her-os"), *extra, *more]:
+                headers.add(name, value)
+            return SipRequest(headers=headers, body=make_body(), method=method, uri=uri)
+
+        return build
+
+
+def granted_expiry(contacts: Iterable[str], own_contact: str, default_s: int) -> int:
+    """The seconds that the 200 to a REGISTER grants our Contact; `default_s` where it does not say."""
+    for value in contacts:
+        text = value.rpartition("expires=")[2].partition(";")[0].strip()
+        if own_contact.strip("<>") in value and text.isdigit():
+            return int(text)
+    return default_s

@@ -1,0 +1,148 @@
+"""The phone daemon's SIP side: who may call, the registrar, one task a call, an orderly stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from her_os.contracts.call_line import CallerInfo
+from her_os.contracts.errors import CallEnded, HerOsError, ProtocolError
+from her_os.settings.schema import Phone
+from her_os.telephony.rtp.ports import PortPool
+from her_os.telephony.sip.access import LOOPBACK_NETWORKS, AccessPolicy
+from her_os.telephony.sip.accounts import AccountStore
+from her_os.telephony.sip.authenticator import DigestAuthenticator
+from her_os.telephony.sip.calls import SipCall
+from her_os.telephony.sip.errors import NotAcceptable
+from her_os.telephony.sip.message import SipRequest
+from her_os.telephony.sip.registrar import Registrar
+from her_os.telephony.sip.responses import Refusal
+from her_os.telephony.sip.timers import Timers
+from her_os.telephony.sip.user_agent import UserAgent
+from her_os.telephony.sip.via import Address
+from her_os.telephony.sip_line import SipLine
+
+log = logging.getLogger(__name__)
+OnCall = Callable[[SipLine], Awaitable[None]]
+Admit = Callable[[CallerInfo], Refusal | None]
+STOP_GRACE_S = 2.0
+
+
+class SipServer:
+    """Answers the house's phones.
+
+    `on_call` gets every admitted call as a ringing line and owns it: it answers, starts and awaits it; when it
+    returns or fails, the call is hung up. It is cancelled only when `stop` has run out of patience.
+    `admit` is asked before a call rings; it must not block. `silence_s` without a packet makes us ask the far end
+    whether the call still stands.
+    """
+
+    def __init__(
+        self,
+        phone: Phone,
+        accounts: AccountStore,
+        on_call: OnCall,
+        admit: Admit = lambda _: None,
+        *,
+        timers: Timers | None = None,
+        trusted_networks: Sequence[str] = LOOPBACK_NETWORKS,
+        silence_s: float = 30.0,
+    ) -> None:
+        self._phone, self._on_call, self._admit, self._silence_s = phone, on_call, admit, silence_s
+        self.registrar = Registrar()
+        authenticator = DigestAuthenticator(phone.realm, accounts.secrets_of)
+        self._access = AccessPolicy(authenticator, phone.allowlist, trusted_networks)
+        self._ports = PortPool(phone.rtp_port_min, phone.rtp_port_max)
+        self._agent = UserAgent(handler=self, advertised_host=phone.advertised_host, timers=timers)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Listen. Raises ConfigError when the port is taken."""
+        await self._agent.start(self._phone.sip_host, self._phone.sip_port)
+        log.info("SIP on %s:%d/udp", self._agent.signalling.transport.host, self.port)
+
+    @property
+    def port(self) -> int:
+        """The UDP port we listen on."""
+        return self._agent.port
+
+    @property
+    def agent(self) -> UserAgent:
+        """The user agent, to place calls from the same socket."""
+        return self._agent
+
+    async def stop(self) -> None:
+        """Refuse new calls, hang up live ones, wait a bounded time for both ends, close. Idempotent."""
+        self._stopping = True
+        await self._agent.hang_up_all(STOP_GRACE_S)
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=STOP_GRACE_S)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+        await self._agent.stop()
+
+    # --- AgentHandler -------------------------------------------------------------------------
+
+    def authorize(self, request: SipRequest, source: Address) -> CallerInfo | Refusal:
+        """See AgentHandler."""
+        if self._stopping:
+            return Refusal(503, "shutting down")
+        verdict = self._access.check(request, source)
+        if isinstance(verdict, Refusal):
+            return verdict
+        sender = request.from_
+        caller = CallerInfo(sender.uri, sender.display_name, verdict.account)
+        refusal = self._admit(caller)
+        if refusal is not None:
+            log.info("call from %s refused: %d %s", caller.uri, refusal.status, refusal.reason)
+            return refusal
+        return caller
+
+    def on_invite(self, call: SipCall, caller: CallerInfo) -> None:
+        """See AgentHandler."""
+        try:
+            bound = self._agent.signalling.transport.host
+            line = SipLine.ringing(call, caller, self._ports, bound, self._phone.codecs)
+        except HerOsError as error:
+            status = 488 if isinstance(error, NotAcceptable | ProtocolError) else 503
+            log.warning("call from %s refused: %s", caller.uri, error.message)
+            call.reject(Refusal(status, error.message))
+            return
+        call.ring()
+        log.info("call %s from %s at %s:%d", line.call_id, caller.uri, *call.peer)
+        task = asyncio.create_task(self._look_after(line), name=f"call {line.call_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def on_register(self, request: SipRequest, source: Address) -> Refusal | list[tuple[str, str]]:
+        """See AgentHandler."""
+        verdict = self._access.check(request, source)
+        if isinstance(verdict, Refusal):
+            return verdict
+        return self.registrar.register(request, source, verdict.account)
+
+    async def _look_after(self, line: SipLine) -> None:
+        """The task that owns one call from its first ring to the last packet."""
+        watch = asyncio.create_task(self._watch(line), name=f"watch {line.call_id}")
+        try:
+            await self._on_call(line)
+        except CallEnded as error:
+            log.info("call %s ended early: %s", line.call_id, error.message)
+        except Exception:
+            log.exception("call %s failed", line.call_id)
+        finally:
+            watch.cancel()
+            await asyncio.wait({watch})
+            await line.hang_up("the conversation is over")
+
+    async def _watch(self, line: SipLine) -> None:
+        """A phone that lost its power sends no BYE: when its packets stay away, ask."""
+        while line.ended_reason is None:
+            await asyncio.sleep(self._silence_s)
+            quiet_ms = line.statistics().extra.get("since_last_packet_ms", 0.0)
+            if line.answered and (quiet_ms < 0 or quiet_ms > self._silence_s * 1000):
+                await line.probe()

@@ -1,0 +1,1 @@
+"""Finished recordings become transcripts and summaries."""

@@ -1,0 +1,1 @@
+"""Spoken calls through real processes: `her-os run`, our test phone, flite's voices as callers."""

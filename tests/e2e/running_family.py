@@ -1,0 +1,151 @@
+"""`her-os run` as its user runs it, on free ports in a private folder; its log can be read and waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+_RTP_PORTS = 40
+
+
+class Family:
+    """The running assistant."""
+
+    def __init__(self, folder: Path, settings: dict[str, Any], environ: dict[str, str]) -> None:
+        self.folder, self.settings, self._environ = folder, settings, environ
+        self.sip_port: int = settings["phone"]["sip_port"]
+        self.state_dir = folder / "state"
+        self._log = folder / "log.txt"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "her-os.yaml"
+
+    @property
+    def uri(self) -> str:
+        """What a phone dials."""
+        return f"sip:her@127.0.0.1:{self.sip_port}"
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    async def wait_for_log(self, pattern: str, timeout_s: float = 60, since: int = 0) -> re.Match[str]:
+        """Wait for a line; raises AssertionError with the log when the process ends or time is up."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                if match := re.compile(pattern).search(self.log(), since):
+                    return match
+                assert self._process is not None
+                assert self._process.poll() is None, f"her-os ended:\n{self.log()}"
+                await asyncio.sleep(0.05)
+
+    def daemon(self, name: str) -> psutil.Process:
+        """The process of one daemon: `daemon NAME` on its command line (the language model may be llama-server)."""
+        assert self._process is not None
+        for child in psutil.Process(self._process.pid).children(recursive=True):
+            command = child.cmdline()
+            if name in command or (name == "llm" and "llama-server" in " ".join(command)):
+                return child
+        raise AssertionError(f"no daemon {name} is running:\n{self.log()}")
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """One `her-os` command against this family."""
+        command = [sys.executable, "-m", "her_os.cli", *arguments]
+        return subprocess.run(command, env=self._environ, cwd=self.folder, capture_output=True, text=True, timeout=60)
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "her_os.cli", "run", "--config", str(self.config)]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(command, env=self._environ, cwd=self.folder, stderr=log, stdout=log)
+
+    async def stop(self) -> int:
+        """Ctrl-C; returns the exit status."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        return await asyncio.to_thread(self._process.wait, 30)
+
+
+@asynccontextmanager
+async def running_family(
+    folder: Path, *, barge_in: bool = True, changes: Mapping[str, Mapping[str, Any]] | None = None
+) -> AsyncIterator[Family]:
+    """Start the family and wait until it takes calls. `changes` go on top of the test's own settings, by section."""
+    family = _prepare(folder, barge_in=barge_in, changes=changes or {})
+    family.start()
+    try:
+        await family.wait_for_log("SYSTEM_READY")
+        yield family
+    finally:
+        await family.stop()
+
+
+def _prepare(folder: Path, *, barge_in: bool, changes: Mapping[str, Mapping[str, Any]]) -> Family:
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = _settings(changes)
+    (folder / "her-os.yaml").write_text(yaml.safe_dump(settings))
+    setup = [str(ROOT / "config" / "dev-setup.sh"), str(folder / "secrets.env")]
+    subprocess.run(setup, check=True, stdout=subprocess.DEVNULL)
+    return Family(folder, settings, _environment(folder, barge_in=barge_in))
+
+
+def _settings(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    llm, stt, tts, api, sip, rtp = _free_ports()
+    settings: dict[str, Any] = {
+        "phone": {
+            "api_port": api,
+            "sip_port": sip,
+            "sip_host": "127.0.0.1",
+            "rtp_port_min": rtp,
+            "rtp_port_max": rtp + _RTP_PORTS - 1,
+            "log_speech": True,
+        },
+        "llm": {"port": llm},
+        "stt": {"port": stt, "domain_phrases": str(ROOT / "config" / "domain-phrases.txt")},
+        "tts": {"port": tts},
+        "contacts": str(ROOT / "config" / "contacts.yaml"),
+    }
+    for section, values in changes.items():
+        settings.setdefault(section, {}).update(values)
+    return settings
+
+
+def _environment(folder: Path, *, barge_in: bool) -> dict[str, str]:
+    keep = {key: value for key, value in os.environ.items() if not key.startswith("HER_OS_")}
+    return keep | {
+        "ENABLE_BARGE_IN": "1" if barge_in else "0",
+        "HER_OS_STATE_DIR": str(folder / "state"),
+        "HER_OS_CACHE_DIR": str(folder / "cache"),
+        "HER_OS_SECRETS_FILE": str(folder / "secrets.env"),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _free_ports() -> tuple[int, int, int, int, int, int]:
+    """Four for HTTP, one for SIP, and the first of a free block for RTP."""
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(4)]
+    sip = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        for each in (*sockets, sip):
+            each.bind(("127.0.0.1", 0))
+        llm, stt, tts, api = (each.getsockname()[1] for each in sockets)
+        port = sip.getsockname()[1]
+        rtp = 20_000 + port % 10_000 // _RTP_PORTS * _RTP_PORTS
+        return llm, stt, tts, api, port, rtp
+    finally:
+        for each in (*sockets, sip):
+            each.close()

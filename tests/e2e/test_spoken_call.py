@@ -1,0 +1,176 @@
+"""A spoken call through real processes: G.722, flite callers, the embedded engines, barge-in on.
+
+One family serves the whole module; each test is a call of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+import wave
+from collections.abc import AsyncIterator
+from typing import Any
+
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from her_os.household.call_log import read_call, read_calls
+from her_os.telephony.test_phone.phone import TestPhone
+from tests.e2e.running_family import Family, running_family
+from tests.e2e.voices import speak
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def family(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Family]:
+    async with running_family(tmp_path_factory.mktemp("family")) as running:
+        yield running
+
+
+async def greeted(phone: TestPhone, family: Family) -> None:
+    """Dial and let the greeting pass."""
+    await phone.dial(family.uri)
+    await phone.wait_for_speech(0)
+    await phone.wait_for_silence(700)
+
+
+async def ask(phone: TestPhone, words: str, voice: str = "slt") -> None:
+    """Say something and hear the answer to its end."""
+    spoken = await phone.say(await speak(words, voice))
+    async with asyncio.timeout(15):
+        await phone.wait_for_speech(spoken.ended)
+        await phone.wait_for_silence(700)
+
+
+async def last_call(family: Family) -> dict[str, Any]:
+    """The newest call as the log has it, once it is closed."""
+    path = family.state_dir / "calls.sqlite3"
+    async with asyncio.timeout(10):
+        while True:
+            calls = read_calls(path, 1)
+            if calls and calls[0]["outcome"] != "open":
+                call = read_call(path, calls[0]["id"])
+                assert call is not None
+                return call
+            await asyncio.sleep(0.1)
+
+
+async def test_a_call_of_several_turns(family: Family):
+    async with TestPhone() as phone:
+        await greeted(phone, family)
+        await ask(phone, "what time is it")
+        await ask(phone, "what is seven plus five")
+        await ask(phone, "thank you")
+    call = await last_call(family)
+    _, clock, total, thanks = call["turns"]
+    assert call["codec"] == "G722"
+    assert clock["tools"] == "get_time"
+    assert "twelve" in total["reply_text"] or "12" in total["reply_text"]
+    assert thanks["outcome"] == "answered"
+    assert all(turn["heard_text"] == turn["reply_text"] for turn in call["turns"])
+
+
+async def test_a_timer_set_by_voice_rings_back(family: Family):
+    async with TestPhone() as phone:
+        await greeted(phone, family)
+        await ask(phone, "set a timer for five seconds")
+        set_at = time.monotonic()
+        async with asyncio.timeout(15):
+            await phone.wait_for_speech(set_at)
+            await phone.wait_for_silence(700)
+    turns = (await last_call(family))["turns"]
+    assert turns[1]["tools"] == "set_timer"
+    assert turns[2]["reply_text"] == "Your five second timer is done."
+
+
+async def test_an_interruption_and_the_next_question_with_its_first_word(family: Family):
+    async with TestPhone() as phone:
+        await greeted(phone, family)
+        asked = await phone.say(await speak("tell me a story"))
+        await phone.wait_for_speech(asked.ended)
+        await asyncio.sleep(1.5)
+        spoken = await phone.say(await speak("what time is it"))
+        await asyncio.sleep(0.5)
+        over_the_caller = [p for p in phone.audible_packets(spoken.onset + 0.5) if p.at < spoken.ended]
+        assert over_the_caller == [], "half a second after the onset nothing is audible"
+        async with asyncio.timeout(15):
+            await phone.wait_for_speech(spoken.ended)
+            await phone.wait_for_silence(700)
+    story, answer = (await last_call(family))["turns"][1:3]
+    assert story["outcome"] == "interrupted"
+    assert story["reply_text"].startswith(story["heard_text"])
+    assert len(story["heard_text"]) < len(story["reply_text"])
+    trace = json.loads(story["cancel"])
+    assert [(leg["name"], leg["ok"]) for leg in trace["legs"]] == [("llm", True), ("tts", True), ("stt", True)]
+    assert answer["caller_text"].split()[0] == "what"
+    assert answer["tools"] == "get_time"
+
+
+async def test_the_recording_has_both_sides(family: Family):
+    async with TestPhone() as phone:
+        await greeted(phone, family)
+        await ask(phone, "hello")
+    call = await last_call(family)
+    with wave.open(call["recording"]) as recording:
+        assert (recording.getnchannels(), recording.getframerate()) == (2, 16_000)
+        both = np.frombuffer(recording.readframes(recording.getnframes()), "<i2").reshape(-1, 2)
+    caller, assistant = (np.abs(both[:, side].astype(int)).max() for side in (0, 1))
+    assert caller > 1000
+    assert assistant > 1000
+
+
+@pytest.mark.parametrize("name", ["tts", "llm", "stt"])
+async def test_a_sidecar_killed_in_the_call_is_apologised_for_and_comes_back(family: Family, name: str):
+    async with TestPhone() as phone:
+        await greeted(phone, family)
+        mark = len(family.log())
+        spoken = await phone.say(await speak("what time is it"))
+        os.kill(family.daemon(name).pid, signal.SIGKILL)
+        async with asyncio.timeout(40):
+            await phone.wait_for_speech(spoken.ended)
+            await phone.wait_for_silence(700)
+            await family.wait_for_log(f"{name} ready after", since=mark)
+            await asyncio.sleep(2.5)  # the recogniser's client looks for it every other second
+            await ask(phone, "thank you")
+    turns = (await last_call(family))["turns"]
+    assert turns[1]["outcome"] == "failed"
+    assert turns[-1]["outcome"] == "answered"
+
+
+async def test_one_call_too_many_is_refused_with_busy(family: Family):
+    from her_os.telephony.sip.errors import CallRefused
+
+    async with TestPhone() as first, TestPhone() as second, TestPhone() as third:
+        await first.dial(family.uri)
+        await second.dial(family.uri)
+        with pytest.raises(CallRefused) as refusal:
+            await third.dial(family.uri)
+    assert refusal.value.status == 486
+
+
+async def test_the_commands_tell_what_happened(family: Family):
+    listed = json.loads(family.run("calls", "--json", "--config", str(family.config)).stdout)
+    shown = family.run("calls", "show", listed[-1]["id"], "--config", str(family.config)).stdout
+    assert listed[-1]["id"] in shown
+    smoke = family.run("smoke", "--config", str(family.config))
+    assert smoke.returncode == 0, smoke.stdout + smoke.stderr
+
+
+async def test_log_and_recording_survive_the_death_of_the_phone_loop(family: Family):
+    async with TestPhone() as phone:
+        await greeted(phone, family)
+        await ask(phone, "hello")
+        await asyncio.sleep(1.5)  # the recording is settled once a second
+        mark = len(family.log())
+        os.kill(family.daemon("phone").pid, signal.SIGKILL)
+        await family.wait_for_log("phone ready after", since=mark)
+    call = await last_call(family)
+    assert call["outcome"] == "crashed"
+    assert [turn["outcome"] for turn in call["turns"]] == ["answered", "answered"]
+    with wave.open(call["recording"]) as recording:
+        assert recording.getnframes() > 3 * 16_000

@@ -1,0 +1,86 @@
+"""The far end of every interop test: our SIP server with a daemon that plays, listens and remembers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from her_os.contracts.audio import InboundFrame
+from her_os.contracts.call_line import CallerInfo
+from her_os.settings.schema import Phone
+from her_os.telephony.sip.accounts import AccountStore
+from her_os.telephony.sip.responses import Refusal
+from her_os.telephony.sip_line import SipLine
+from her_os.telephony.sip_server import SipServer
+
+TRUSTED, NOBODY = ("127.0.0.0/8",), ()
+
+
+class Ear:
+    """A LineListener that keeps everything."""
+
+    def __init__(self) -> None:
+        self.pcm = bytearray()
+        self.digits = ""
+        self.holds: list[bool] = []
+        self.ended = ""
+
+    def on_arrival(self, frame: InboundFrame) -> None: ...
+
+    def on_frame(self, frame: InboundFrame) -> None:
+        self.pcm += frame.pcm
+
+    def on_chunk_played(self, turn: int, chunk: int) -> None: ...
+
+    def on_dtmf(self, digit: str) -> None:
+        self.digits += digit
+
+    def on_hold(self, held: bool) -> None:
+        self.holds.append(held)
+
+    def on_ended(self, reason: str) -> None:
+        self.ended = reason
+
+
+class Daemon:
+    """`speech` (16 kHz PCM) is played to every caller; with `answers` False it only rings."""
+
+    def __init__(self, speech: bytes = b"", *, answers: bool = True) -> None:
+        self.lines: list[SipLine] = []
+        self.ears: list[Ear] = []
+        self.ended: list[str] = []
+        self.refusal: Refusal | None = None
+        self._speech, self._answers = speech, answers
+
+    async def on_call(self, line: SipLine) -> None:
+        ear = Ear()
+        self.lines.append(line)
+        self.ears.append(ear)
+        if self._answers:
+            await line.answer()
+            line.start(ear)
+            line.playout.write(1, 0, self._speech)
+            line.playout.finish(1, 0)
+        self.ended.append(await line.wait_ended())
+
+    def admit(self, caller: CallerInfo) -> Refusal | None:
+        return self.refusal
+
+    @asynccontextmanager
+    async def serving(self, state_dir: Path, *, trusted: Sequence[str] = TRUSTED) -> AsyncIterator[SipServer]:
+        phone = Phone(sip_host="127.0.0.1", sip_port=0, rtp_port_min=40_000, rtp_port_max=49_999)
+        accounts = AccountStore(state_dir, phone.realm)
+        server = SipServer(phone, accounts, self.on_call, self.admit, trusted_networks=trusted)
+        await server.start()
+        try:
+            yield server
+        finally:
+            await server.stop()
+
+
+async def until(condition: Callable[[], object], timeout_s: float = 10) -> None:
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.02)

@@ -1,0 +1,89 @@
+"""Calls with sipp: our own scenario files, so every header that matters is checked by another program."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from her_os.telephony.rtp.ports import PortPool
+from her_os.telephony.sip.accounts import AccountStore
+from her_os.telephony.sip.responses import Refusal
+from tests.interop.daemon import NOBODY, Daemon, until
+from tests.interop.signals import arrived, samples, speech_like
+from tests.interop.sipp import run_sipp
+
+pytestmark = [pytest.mark.interop, pytest.mark.skipif(not shutil.which("sipp"), reason="sipp is not installed")]
+PORTS = PortPool(50_000, 54_999)
+
+
+async def test_a_call_with_digits_by_info(tmp_path: Path) -> None:
+    daemon = Daemon()
+    async with daemon.serving(tmp_path) as server:
+        await run_sipp(tmp_path, "call", server.port)
+        await until(lambda: daemon.ended)
+    assert daemon.ears[0].digits == "4#"
+    assert daemon.lines[0].codec == "PCMA"
+
+
+@pytest.mark.parametrize("scenario", ["options", "late_ack", "late_offer", "require_100rel"])
+async def test_signalling(tmp_path: Path, scenario: str) -> None:
+    async with Daemon().serving(tmp_path) as server:
+        await run_sipp(tmp_path, scenario, server.port)
+
+
+async def test_cancel(tmp_path: Path) -> None:
+    daemon = Daemon(answers=False)
+    async with daemon.serving(tmp_path) as server:
+        await run_sipp(tmp_path, "cancel", server.port)
+        await until(lambda: daemon.ended)
+    assert daemon.ended == ["the caller cancelled"]
+
+
+async def test_hold_and_resume(tmp_path: Path) -> None:
+    daemon = Daemon()
+    async with daemon.serving(tmp_path) as server:
+        await run_sipp(tmp_path, "hold", server.port)
+        await until(lambda: daemon.ended)
+    assert daemon.ears[0].holds == [True, False, True]
+
+
+async def test_busy_with_a_reason(tmp_path: Path) -> None:
+    daemon = Daemon()
+    daemon.refusal = Refusal(486, "2 calls are up")
+    async with daemon.serving(tmp_path) as server:
+        await run_sipp(tmp_path, "busy", server.port)
+    assert not daemon.lines
+
+
+async def test_passwords(tmp_path: Path) -> None:
+    daemon = Daemon()
+    password = AccountStore(tmp_path, "her-os").add("kitchen")
+    async with daemon.serving(tmp_path, trusted=NOBODY) as server:
+        await run_sipp(tmp_path, "wrong_password", server.port, "-au", "kitchen", "-ap", "wrong")
+        assert not daemon.lines
+        await run_sipp(tmp_path, "call_with_password", server.port, "-au", "kitchen", "-ap", password)
+        await run_sipp(tmp_path, "register", server.port, "-au", "kitchen", "-ap", password)
+        assert server.registrar.accounts() == []
+    assert daemon.lines[0].caller.account == "kitchen"
+
+
+async def test_media_in_pcma(tmp_path: Path) -> None:
+    signal, daemon = speech_like(4, seed=3), Daemon()
+    (tmp_path / "upward.alaw").write_bytes(alaw(signal[::2]))
+    async with daemon.serving(tmp_path) as server:
+        await run_sipp(tmp_path, "media", server.port)
+        await until(lambda: daemon.ended)
+    assert arrived(signal, samples(bytes(daemon.ears[0].pcm))) > 0.99
+
+
+def alaw(signal: np.ndarray) -> bytes:  # type: ignore[type-arg]
+    """G.711 A-law by the definition (ITU-T G.711, table 1a): nothing shared with the codec under test."""
+    magnitude = np.clip(np.abs(signal), 0, 32_635).astype(int) >> 4
+    exponent = np.maximum(np.floor(np.log2(np.maximum(magnitude, 1))).astype(int) - 4, 0)
+    mantissa = np.where(exponent > 0, magnitude >> np.maximum(exponent, 1) - 0, magnitude >> 1) & 0x0F
+    segment = np.where(magnitude >= 32, exponent, 0)
+    sign = np.where(signal >= 0, 0x80, 0x00)
+    return ((sign | segment << 4 | mantissa) ^ 0x55).astype(np.uint8).tobytes()

@@ -1,0 +1,99 @@
+"""`her-os call` as its user runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+from tests.telephony.signals import babble
+from tests.telephony.test_phone.answering import answering
+
+
+def save(path: Path, pcm: bytes) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(pcm)
+    return path
+
+
+async def her_os_call(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "her_os.cli", "call", *arguments]
+    return await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
+
+
+async def test_a_call_with_a_question_ends_by_itself_and_is_told_in_json(tmp_path: Path) -> None:
+    question, out = save(tmp_path / "question.wav", babble(0.5, seed=7)), tmp_path / "out.wav"
+    async with answering(answer=babble(0.5, seed=6)) as her:
+        done = await her_os_call("--to", her.uri, str(question), "--dtmf", "0.1=42", "--record", str(out), "--json")
+        assert done.returncode == 0, done.stderr
+        assert her.digits == "42"
+    report = json.loads(done.stdout)
+    told = [(entry["who"], entry["event"]) for entry in report["timeline"]]
+    assert ("line", "answered") in told[:2], "the assistant may be heard before its 200 is read"
+    assert ("caller", "says") in told
+    assert ("assistant", "answers") in told
+    assert told[-1] == ("line", "ended")
+    assert report["statistics"]["codec"] == "G722"
+    assert report["audible_above_dbfs"] == -50
+    with wave.open(str(out)) as file:
+        assert file.getnchannels() == 2
+        assert file.getnframes() > 16_000
+
+
+async def test_ctrl_c_hangs_up_and_still_tells_the_timeline(tmp_path: Path) -> None:
+    async with answering() as her:
+        long = save(tmp_path / "long.wav", babble(40))
+        command = [
+            sys.executable,
+            "-m",
+            "her_os.cli",
+            "call",
+            "--to",
+            her.uri,
+            "--codec",
+            "pcma",
+            "--say-at",
+            f"0={long}",
+        ]
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        assert process.stderr is not None
+        assert b"answered PCMA" in await process.stderr.readline()
+        assert b"says long.wav" in await process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, _ = await process.communicate()
+        await her.ended.wait()
+    assert process.returncode == 0
+    assert b"we hung up" in out
+
+
+async def test_mistakes_are_one_clear_line(tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing.wav")
+    for arguments, words in (
+        (["--codec", "opus"], "no codec 'OPUS'"),
+        (["--say-at", "soon"], "--say-at: 'soon' is not NUMBER=FILE"),
+        (["--say-at", f"1={missing}"], "missing.wav: is no WAV file that can be read"),
+        (["--user", "kitchen"], "--user: needs --password-file"),
+        (["--to", "sip:her@127.0.0.1:bad"], "her-os: "),
+    ):
+        done = await her_os_call(*arguments)
+        assert done.returncode != 0
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
+async def test_a_refused_call_says_by_what() -> None:
+    async with answering(refuse=403) as her:
+        done = await her_os_call("--to", her.uri)
+    assert done.returncode == 1
+    assert "403" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,132 @@
+"""The dispatcher as a process: drains, survives kill -9, does nothing twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from her_os.contracts.call_journal import TurnRecord
+from her_os.contracts.call_line import CallerInfo
+from her_os.contracts.transcripts import Summary, Transcript
+from her_os.household.call_log import CallLog
+from her_os.transcripts.queue import RecordingQueue
+from tests.transcripts.test_speech import ANSWER, TIMER, voice, write_wav
+
+SECRETS = ("STT_TOKEN", "TTS_TOKEN", "LLM_API_KEY", "PHONE_TOKEN", "LOADER_TOKEN")
+
+
+class House:
+    """A state folder with recordings, and the dispatcher over it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.state, self.recordings = folder / "state", folder / "state" / "recordings"
+        self.recordings.mkdir(parents=True)
+        secrets = folder / "secrets.env"
+        secrets.write_text("".join(f"HER_OS_{name}=0123456789abcdef\n" for name in SECRETS))
+        secrets.chmod(0o600)
+        self.environment = {**os.environ, "HER_OS_CACHE_DIR": str(folder / "cache")}
+
+    def start(self) -> subprocess.Popen[str]:
+        for recording in self.recordings.iterdir():  # else it would be waited for as one that is being written
+            os.utime(recording, (1_700_000_000, 1_700_000_000))
+        command = [sys.executable, "-m", "her_os.cli", "daemon", "transcripts"]
+        return subprocess.Popen(command, env=self.environment, stderr=subprocess.PIPE, text=True)
+
+    def drain(self) -> str:
+        process = self.start()
+        log = process.communicate(timeout=100)[1]
+        assert process.returncode == 0, log
+        return log
+
+    def written(self) -> dict[str, tuple[Transcript, Summary]]:
+        found = {}
+        for file in (self.state / "transcripts").glob("**/*.json"):
+            content = json.loads(file.read_text())
+            transcript = msgspec.convert(content["transcript"], Transcript)
+            found[Path(transcript.source).name] = (transcript, msgspec.convert(content["summary"], Summary))
+        return found
+
+    def queue(self) -> RecordingQueue:
+        return RecordingQueue(self.state / "transcripts.sqlite3")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    while not condition():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
+
+
+async def test_a_finished_call_gets_transcript_and_summary_and_an_open_one_is_left_alone(house: House) -> None:
+    finished = write_wav(house.recordings / "one.wav", await voice(TIMER, "slt"), await voice(ANSWER, "rms"))
+    still_open = write_wav(house.recordings / "two.wav", await voice(TIMER, "slt"), await voice(ANSWER, "rms"))
+    log = CallLog(house.state / "calls.sqlite3")
+    for path in (finished, still_open):
+        caller = CallerInfo(uri="sip:priya@192.0.2.7", display_name="Priya", account="priya", kind="sip")
+        record = log.begin(f"call-{path.stem}", caller, mode="full duplex", recording=str(path))
+        record.turn_finished(TurnRecord(1, TIMER, "Ten minutes.", "Ten minutes.", "answered", ("set_timer",)))
+        if path == finished:
+            record.end("hung up", "G722")
+    log.close()
+    assert "1 transcribed, 0 failed" in house.drain()
+    ((transcript, summary),) = house.written().values()
+    assert {segment.speaker: segment.text for segment in transcript.segments} == {"caller": TIMER, "assistant": ANSWER}
+    assert transcript.call_id == "call-one"
+    assert transcript.speakers[0].name == "Priya"
+    assert summary.kind == "extractive"
+    assert [point.text for point in summary.points] == [f"Asked: {TIMER}", "Done (set_timer): Ten minutes."]
+    assert "0 transcribed, 0 failed" in house.drain(), "nothing is done twice"
+
+
+async def test_kill_9_of_the_dispatcher_and_of_a_worker_loses_nothing(house: House) -> None:
+    sound = await voice(TIMER, "slt")
+    for number in range(2):
+        write_wav(house.recordings / f"{number}.wav", sound, sound)
+    (house.recordings / "bad.wav").touch()
+    process = house.start()
+    wait_for(lambda: bool(psutil.Process(process.pid).children()), process)
+    workers = psutil.Process(process.pid).children()
+    process.kill()
+    process.communicate()
+    psutil.wait_procs(workers, timeout=30)
+    assert not any(worker.is_running() for worker in workers), "workers end with their dispatcher"
+
+    process = house.start()
+    wait_for(lambda: bool(psutil.Process(process.pid).children()), process)
+    for worker in psutil.Process(process.pid).children():
+        worker.kill()
+    log = process.communicate(timeout=100)[1]
+    assert process.returncode == 0
+    assert "once more" in log
+    assert "bad.wav is empty" in log
+    assert sorted(house.written()) == ["0.wav", "1.wav"]
+    assert not list((house.state / "transcripts").glob("**/.*")), "no half file"
+    states = {entry.path.name: entry.state for entry in house.queue().entries()}
+    assert states == {"0.wav": "done", "1.wav": "done", "bad.wav": "waiting"}
+
+
+async def test_sigterm_leaves_the_rest_for_the_next_start(house: House) -> None:
+    sound = await voice(TIMER, "slt")
+    write_wav(house.recordings / "one.wav", sound, sound)
+    process = house.start()
+    wait_for(lambda: bool(psutil.Process(process.pid).children()), process)
+    process.send_signal(signal.SIGTERM)
+    log = process.communicate(timeout=100)[1]
+    assert process.returncode == 0
+    assert "interrupted" in log
+    assert [entry.state for entry in house.queue().entries()] == ["waiting"]
+    assert "1 transcribed" in house.drain()
