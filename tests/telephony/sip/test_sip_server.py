@@ -12,7 +12,7 @@ import pytest
 
 from her_os.contracts.audio import InboundFrame
 from her_os.contracts.call_line import CallerInfo
-from her_os.contracts.errors import CallEnded, ConfigError
+from her_os.contracts.errors import CallEnded, ConfigError, ProtocolError
 from her_os.settings.schema import Phone
 from her_os.telephony.rtp.ports import PortPool
 from her_os.telephony.sip.accounts import AccountStore
@@ -303,6 +303,45 @@ async def test_a_phone_that_lost_its_power(tmp_path: Path) -> None:
         peer.send(peer.request("ACK"))
         await until(lambda: daemon.ears and daemon.ears[0].ended)
         assert daemon.ears[0].ended == ["the far end is gone"]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ProtocolError("no SIP"), "the far end could not be asked: no SIP"),
+        (ValueError("a bug"), "was no longer watched"),
+        (CallEnded("the caller hung up"), ""),
+    ],
+)
+async def test_a_far_end_that_cannot_be_asked_is_told_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, told: str
+) -> None:
+    daemon, asked = Daemon(), list[str]()
+
+    async def probe(line: SipLine) -> bool:
+        asked.append(line.call_id)
+        raise error
+
+    monkeypatch.setattr(SipLine, "probe", probe)
+    async with serving(daemon, tmp_path, silence_s=0.02) as server, raw_peer(server.port) as peer:
+        peer.send(peer.request("INVITE", body=OFFER))
+        for status in (100, 180, 200):
+            await peer.response(status)
+        peer.send(peer.request("ACK"))
+        await until(lambda: len(asked) > isinstance(error, ProtocolError))
+        peer.send(peer.request("BYE", cseq=2))
+        await until(lambda: daemon.ears[0].ended)
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert told in "".join(warnings)
+    assert bool(warnings) is bool(told)
+
+
+async def test_who_calls_is_left_to_the_phone_loop_to_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with serving(Daemon(), tmp_path) as server, user_agent() as agent:
+        await (await call(agent, server)).hang_up()
+    assert "rings, by way of 127.0.0.1:" in caplog.text
+    assert " from sip:" not in caplog.text
 
 
 async def test_a_taken_port_is_a_clear_error(tmp_path: Path) -> None:
