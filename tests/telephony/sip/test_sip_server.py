@@ -174,28 +174,34 @@ async def test_strangers_need_the_right_password(tmp_path: Path, caplog: pytest.
             with pytest.raises(CallRefused) as caught:
                 await call(agent, server, credentials)
             assert caught.value.status == 401
+            assert "her-os phone" in caught.value.reason
         assert daemon.lines == []
         line = await call(agent, server, Credentials("kitchen", password))
         assert daemon.callers[-1].account == "kitchen"
         await line.hang_up()
-    assert "refused INVITE from 127.0.0.1: wrong name or password" in caplog.text
+    assert "refused INVITE from 127.0.0.1: wrong name or password; compare them with `her-os phone list`" in caplog.text
     assert password not in caplog.text
     assert "Digest" not in caplog.text
 
 
-async def test_the_allowlist(tmp_path: Path) -> None:
+async def test_the_allowlist(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     daemon, accounts = Daemon(), AccountStore(tmp_path, "her-os")
     kitchen, hall = Credentials("kitchen", accounts.add("kitchen")), Credentials("hall", accounts.add("hall"))
     async with serving(daemon, tmp_path, trusted=STRANGERS, allowlist=("hall",)) as server, user_agent() as agent:
         with pytest.raises(CallRefused) as caught:
             await call(agent, server, kitchen)
-        assert (caught.value.status, caught.value.reason) == (403, "kitchen is not in the allowlist")
+        assert (caught.value.status, caught.value.phrase) == (
+            403,
+            "Forbidden: account kitchen is not in phone.allowlist",
+        )
+        assert "add it there and restart" in caught.value.reason
         with pytest.raises(CallRefused):
             await agent.register(target(server), kitchen)
         assert await agent.register(target(server), hall) == 300
         assert server.registrar.accounts() == ["hall"]
         assert await agent.register(target(server), hall, expires_s=0) == 0
         assert server.registrar.accounts() == []
+    assert "kitchen is not in phone.allowlist; add it there and restart" in caplog.text
 
 
 async def test_an_account_added_later_and_one_removed(tmp_path: Path) -> None:
