@@ -10,6 +10,8 @@ from pathlib import Path
 import msgspec
 
 from her_os.contracts.errors import ConfigError
+from her_os.settings.agreement import find_disagreements
+from her_os.settings.positions import located
 from her_os.settings.schema import Environment, Settings
 from her_os.settings.yaml_file import read_yaml
 
@@ -23,19 +25,20 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
     `path`, else HER_OS_CONFIG, else ./config/her-os.yaml, else the one that ships with her-os.
     Raises ConfigError for anything wrong in the file or in a flag.
     """
+    settings = read_settings(path, environ)
+    for disagreement in find_disagreements(settings):
+        raise located(disagreement, settings.source)
+    return settings
+
+
+def read_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """As `load_settings`, but each setting is judged by itself only: whether they agree is not asked."""
     environ = os.environ if environ is None else environ
     file = _find(path, environ)
     settings = read_yaml(file, Settings) if file else Settings()
     for name in _NOT_IN_FILE:
         if file and getattr(settings, name) != getattr(Settings(), name):
             raise ConfigError("cannot be set in the file; it is an environment flag", file=str(file), field=name)
-    phone = settings.phone
-    if phone.rtp_port_max - phone.rtp_port_min + 1 < 2 * phone.max_calls:
-        raise ConfigError(
-            f"rtp_port_min..rtp_port_max must hold two ports a call ({2 * phone.max_calls} for max_calls)",
-            file=str(file or "defaults"),
-            field="phone.rtp_port_max",
-        )
     source = str(file.resolve()) if file else str(embedded_config_dir() / "her-os.yaml")
     return msgspec.structs.replace(settings, source=source, environment=_environment(environ))
 

@@ -11,6 +11,7 @@ import msgspec
 import yaml
 
 from her_os.contracts.errors import ConfigError
+from her_os.settings.positions import line_of, start_line
 
 T = TypeVar("T")
 _LOCATION = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
@@ -70,7 +71,7 @@ def _refuse_duplicates(node: yaml.Node | None, file: str, path: str = "") -> Non
             name = str(key.value)
             here = f"{path}.{name}".lstrip(".")
             if name in seen:
-                raise ConfigError("is given twice; keep one of them", file=file, line=_start(key), field=here)
+                raise ConfigError("is given twice; keep one of them", file=file, line=start_line(key), field=here)
             seen.add(name)
             _refuse_duplicates(child, file, here)
     elif isinstance(node, yaml.SequenceNode):
@@ -91,30 +92,7 @@ def _explain(message: str, root: yaml.Node | None, kind: type[Any], file: str) -
         what = f"unknown field; {hint}"
     else:
         what = what[0].lower() + what[1:]
-    return ConfigError(what, file=file, line=_line_of(root, steps), field=".".join(steps))
-
-
-def _start(node: yaml.Node) -> int | None:
-    return node.start_mark.line + 1 if node.start_mark else None
-
-
-def _line_of(root: yaml.Node | None, steps: list[str]) -> int | None:
-    node = root
-    line = _start(node) if node else None
-    for step in steps:
-        key, node = _child(node, step)
-        if node is None:
-            break
-        line = _start(key or node)
-    return line
-
-
-def _child(node: yaml.Node | None, step: str) -> tuple[yaml.Node | None, yaml.Node | None]:
-    if isinstance(node, yaml.MappingNode):
-        return next(((key, child) for key, child in node.value if str(key.value) == step), (None, None))
-    if isinstance(node, yaml.SequenceNode) and step.isdigit() and int(step) < len(node.value):
-        return None, node.value[int(step)]
-    return None, None
+    return ConfigError(what, file=file, line=line_of(root, steps)[0], field=".".join(steps))
 
 
 def _known_fields(kind: Any, steps: list[str]) -> list[str]:
