@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from her_os.contracts.service_state import ServiceState
-from her_os.loader.loader_service import LoaderService, StartFailed
+from her_os.loader.loader_service import LoaderService, Misconfigured, StartFailed
 from her_os.loader.start_plan import EX_CONFIG, RestartPolicy
 from her_os.loader.supervised_service import Gates, SupervisedService
 from tests.fakes.service import Life, ScriptedService
@@ -97,7 +97,7 @@ async def test_a_service_that_dies_now_and_then_is_restarted_for_ever() -> None:
 
 async def test_wrong_configuration_is_not_tried_again_and_ends_the_start() -> None:
     family = Family(stt=[Life(ready_s=None, dies_s=0.2, status=EX_CONFIG)])
-    with pytest.raises(StartFailed, match="stt ended with status 78"):
+    with pytest.raises(Misconfigured, match="stt has a mistake in its configuration"):
         await family.loader.start_all()
     await family.loader.stop_all()
     assert len(family.fakes["stt"].births) == 1

@@ -183,10 +183,13 @@ def test_a_daemon_that_keeps_crashing_ends_the_start_with_status_1(tmp_path: Pat
         her.wait_for("llm says goodbye")
 
 
-def test_wrong_configuration_is_not_tried_twice(tmp_path: Path) -> None:
+def test_wrong_configuration_is_not_tried_twice_and_ends_all_with_status_78(tmp_path: Path) -> None:
     with family(tmp_path, "stt=misconfigured") as her:
-        assert her.ended() == 1
+        assert her.ended() == 78
         assert len([line for line in her.log if "stt born" in line]) == 1
+        her.wait_for("stt has a mistake in its configuration: mend what its line above names")
+        her.wait_for("llm says goodbye")
+        assert not any("phone born" in line for line in her.log)
 
 
 def test_a_stop_while_one_is_still_loading(tmp_path: Path) -> None:

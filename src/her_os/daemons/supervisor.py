@@ -18,8 +18,8 @@ from her_os.contracts.errors import HerOsError
 from her_os.daemons.family import Endpoint, all_endpoints, http_endpoints
 from her_os.daemons.how_to_call import how_to_call
 from her_os.daemons.spawned_daemon import SpawnedDaemon, daemon_command
-from her_os.loader.loader_service import LoaderService, StartFailed
-from her_os.loader.start_plan import RestartPolicy
+from her_os.loader.loader_service import LoaderService, Misconfigured, StartFailed
+from her_os.loader.start_plan import EX_CONFIG, RestartPolicy
 from her_os.loader.supervised_service import Gates, SupervisedService
 from her_os.service.line_sink import LineSink
 from her_os.service.port_owner import find_port_owner, port_is_free
@@ -68,7 +68,7 @@ async def _run_until_stopped(loader: LoaderService, settings: Settings) -> int:
             return 1
     except StartFailed as error:
         log.error("%s", error)  # noqa: TRY400 - the operator needs the message, not our stack
-        return 1
+        return EX_CONFIG if isinstance(error, Misconfigured) else 1
     else:
         return 0
     finally:

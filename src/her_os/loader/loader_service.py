@@ -21,6 +21,12 @@ class StartFailed(HerOsError):
     code = "start_failed"
 
 
+class Misconfigured(StartFailed):
+    """A service said that its configuration is wrong. Its own line names the place."""
+
+    code = "misconfigured"
+
+
 @dataclass(frozen=True)
 class ServiceStatus:
     """One service as `status` shows it."""
@@ -48,7 +54,7 @@ class LoaderService:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def start_all(self) -> None:
-        """Start the services one by one, each after the one before is ready. Raises StartFailed."""
+        """Start the services one by one, each after the one before is ready. Raises StartFailed, Misconfigured."""
         for name in self._start_order:
             service = self._services[name]
             log.info("starting %s", name)
@@ -56,6 +62,8 @@ class LoaderService:
             if await service.settled() is not ServiceState.READY:
                 if task.done():
                     task.result()
+                if service.misconfigured:
+                    raise Misconfigured(f"{name} has a mistake in its configuration: mend what its line above names")
                 raise StartFailed(f"{name} {service.last_failure}; see its lines above")
 
     async def watch(self) -> None:

@@ -39,6 +39,8 @@ class SupervisedService:
     def __init__(self, adapter: ServiceAdapter, policy: RestartPolicy, gates: Gates) -> None:
         self.state = ServiceState.STOPPED
         self.last_failure = ""
+        self.misconfigured = False
+        """Whether it was given up because its configuration is wrong, which no restart mends."""
         self.restarts = 0
         self.time_to_ready_s: float | None = None
         self._adapter, self._gates = adapter, gates
@@ -92,6 +94,7 @@ class SupervisedService:
             self.last_failure = end.cause
             delay_s = None if end.hopeless else self._budget.next_delay_s(asyncio.get_running_loop().time())
             if delay_s is None:
+                self.misconfigured = end.hopeless
                 self._to(ServiceState.FAILED)
                 why = "its configuration is wrong" if end.hopeless else "too many restarts"
                 log.error("%s %s; not started again: %s", self.name, end.cause, why)

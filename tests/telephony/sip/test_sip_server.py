@@ -354,9 +354,18 @@ async def test_a_taken_port_is_a_clear_error(tmp_path: Path) -> None:
     async with serving(Daemon(), tmp_path) as server:
         phone = Phone(sip_host="127.0.0.1", sip_port=server.port)
         second = SipServer(phone, AccountStore(tmp_path, "her-os"), Daemon().on_call)
-        with pytest.raises(ConfigError, match="cannot listen"):
+        with pytest.raises(ConfigError, match="cannot listen") as caught:
             await second.start()
+        assert caught.value.field == "phone.sip_port"
         await second.stop()
+
+
+async def test_an_address_that_is_not_ours_is_a_mistake_of_the_host(tmp_path: Path) -> None:
+    server = SipServer(Phone(sip_host="192.0.2.1"), AccountStore(tmp_path, "her-os"), Daemon().on_call)
+    with pytest.raises(ConfigError, match="expected an address of this machine") as caught:
+        await server.start()
+    assert caught.value.field == "phone.sip_host"
+    await server.stop()
 
 
 async def test_the_advertised_address(tmp_path: Path) -> None:
