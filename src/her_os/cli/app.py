@@ -36,6 +36,7 @@ COMMANDS = (
     Command("calls", "her_os.cli.calls:app", "The call log: list calls, show one, search what was said."),
     Command("transcribe", "her_os.cli.transcribe:transcribe", "Turn recordings into transcripts and summaries."),
     Command("recordings", "her_os.cli.recordings:app", "Remove old calls with all of their traces."),
+    Command("mail", "her_os.cli.mail:app", "Completion mail: try the server, list and send what waits."),
     Command("smoke", "her_os.cli.smoke:smoke", "Check a real synthesis byte by byte: a mute voice is not healthy."),
     Command("config", "her_os.cli.config:app", "Check the configuration, or show what is in force."),
     Command("install", "her_os.cli.install:install", "Install or upgrade her-os as systemd units; needs root."),

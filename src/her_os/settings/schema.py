@@ -14,6 +14,8 @@ from msgspec import Meta, field
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Milliseconds = Annotated[int, Meta(ge=0, le=600_000)]
 Positive = Annotated[int, Meta(ge=1)]
+EmailAddress = Annotated[str, Meta(pattern=r"^([^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\\]+)?$")]
+"""`name@domain`, and nothing that could end a header; empty is none."""
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -144,6 +146,37 @@ class Transcripts(Section, frozen=True):
     """Age at which `her-os recordings prune` takes a call with all that is known of it; 0 never."""
 
 
+class Mail(Section, frozen=True):
+    """Completion mail: what became of recordings. The password is the secret HER_OS_MAIL_PASSWORD."""
+
+    host: str = ""
+    """SMTP server; empty: no mail."""
+    port: Port = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    """`tls` from the first byte (port 465). `none` sends everything in the clear and takes no password."""
+    ca_file: str = ""
+    """PEM file of the authority that signed a server of your own; empty: those the system trusts."""
+    user: str = ""
+    sender: EmailAddress = ""
+    """Empty: `user`."""
+    recipients: tuple[EmailAddress, ...] = ()
+    attach: tuple[Literal["json", "srt", "vtt", "txt", "md"], ...] = ()
+    timeout_s: Positive = 30
+    """For one answer of the server."""
+    give_up_after_h: Positive = 72
+
+    def __post_init__(self) -> None:
+        """Refuse what could never be sent; msgspec adds where."""
+        if not self.host:
+            return
+        if not all(self.recipients) or not self.recipients:
+            raise ValueError("`recipients` must name at least one address where `host` is set")
+        if not self.sender and "@" not in self.user:
+            raise ValueError("`sender` must be an address where `user` is none")
+        if self.user and self.security == "none":
+            raise ValueError("`user` needs `security: starttls` or `tls`: a password is never sent in the clear")
+
+
 class Supervision(Section, frozen=True):
     """How `her-os run` (and ./start.sh) runs the daemons in the foreground."""
 
@@ -178,6 +211,7 @@ class Settings(Section, frozen=True):
     tts: TextToSpeech = field(default_factory=TextToSpeech)
     llm: LanguageModel = field(default_factory=LanguageModel)
     transcripts: Transcripts = field(default_factory=Transcripts)
+    mail: Mail = field(default_factory=Mail)
     supervision: Supervision = field(default_factory=Supervision)
     contacts: Path = Path("contacts.yaml")
     source: str = ""
