@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from her_os.cli.options import AsJson, ConfigFile
+from her_os.cli.table import print_table
 from her_os.contracts.errors import HerOsError
 from her_os.settings import Settings, load_settings
 from her_os.telephony.sip.accounts import AccountStore
@@ -53,13 +52,16 @@ def list_accounts(config: ConfigFile = None, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    table = Table("name", "created", "may call")
+    shown_rows: list[tuple[str, str, str]] = []
     for account, row in zip(accounts, rows, strict=True):
         created = datetime.fromtimestamp(account.created).strftime("%Y-%m-%d %H:%M")
         wrong_realm = account.realm != settings.phone.realm
         reason = "no: made for another phone.realm" if wrong_realm else "no: not in phone.allowlist"
-        table.add_row(account.name, created, "yes" if row["may_call"] else reason)
-    Console().print(table if rows else "No accounts yet; `her-os phone add NAME` makes one.")
+        shown_rows.append((account.name, created, "yes" if row["may_call"] else reason))
+    if shown_rows:
+        print_table(("name", "created", "may call"), shown_rows)
+    else:
+        typer.echo("No accounts yet; `her-os phone add NAME` makes one.")
 
 
 @app.command("remove")
