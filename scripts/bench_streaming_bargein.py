@@ -35,12 +35,11 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.e2e.running_family import Family, running_family  # noqa: E402
-from tests.e2e.voices import speak  # noqa: E402
-
 from her_os.household.call_log import read_call, read_calls  # noqa: E402
 from her_os.telephony.test_phone.phone import TestPhone  # noqa: E402
 from her_os.telephony.test_phone.wire_log import LoggedPacket  # noqa: E402
+from tests.e2e.running_family import Family, running_family  # noqa: E402
+from tests.e2e.voices import speak  # noqa: E402
 
 QUESTIONS = ("what time is it", "who are you", "what can you do", "set a timer for ten minutes", "what day is it")
 STORIES = ("tell me a story", "tell me a long story", "tell me about yourself")

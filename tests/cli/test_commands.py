@@ -15,6 +15,7 @@ import yaml
 
 from her_os import __version__
 from her_os.cli.app import COMMANDS
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKENS = (ROOT / "config" / "her-os-secrets.env.example").read_text()
@@ -31,19 +32,13 @@ def her_os(*arguments: str, folder: Path | None = None, **environ: str) -> subpr
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A configuration whose every port is free at the moment."""
-    free = [_free_port() for _ in range(4)]
+    free = [free_port() for _ in range(4)]
     file = tmp_path / "her-os.yaml"
     file.write_text(
         f"llm: {{port: {free[0]}}}\nstt: {{port: {free[1]}}}\ntts: {{port: {free[2]}}}\n"
         f"phone: {{api_port: {free[3]}, sip_port: 0}}\n"
     )
     return file
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def write_secrets() -> None:
