@@ -10,8 +10,8 @@ from her_os.contracts.errors import ConfigError
 from her_os.daemons.mistakes import BEFORE_START, find_mistakes, refuse_mistakes
 from her_os.settings import Settings, load_settings
 
-NOT_OURS = "192.0.2.1"
-"""Of TEST-NET-1 (RFC 5737): no machine has it."""
+NOT_OURS = "240.0.0.1"
+"""Reserved (RFC 1112): no machine has it."""
 
 
 def settings(tmp_path: Path, text: str) -> Settings:

@@ -361,7 +361,7 @@ async def test_a_taken_port_is_a_clear_error(tmp_path: Path) -> None:
 
 
 async def test_an_address_that_is_not_ours_is_a_mistake_of_the_host(tmp_path: Path) -> None:
-    server = SipServer(Phone(sip_host="192.0.2.1"), AccountStore(tmp_path, "her-os"), Daemon().on_call)
+    server = SipServer(Phone(sip_host="240.0.0.1"), AccountStore(tmp_path, "her-os"), Daemon().on_call)
     with pytest.raises(ConfigError, match="expected an address of this machine") as caught:
         await server.start()
     assert caught.value.field == "phone.sip_host"
