@@ -13,8 +13,9 @@ from her_os.contracts.errors import ConfigError, HerOsError
 from her_os.contracts.speech_to_text import Auth, Close, ErrorMessage, Final, Finalize, Partial, Ready, Start
 from her_os.daemons.stt import build
 from her_os.settings import Secrets, load_settings
-from tests.daemons.stt_daemon import TOKEN, Closed, EarsSocket, RunningEars, running_ears, until
+from tests.daemons.stt_daemon import TOKEN, Closed, EarsSocket, RunningEars, running_ears
 from tests.fakes.recogniser import CRASHES, FAILS, NumberEngine, block_of
+from tests.waiting import until
 
 
 async def test_an_utterance_and_another():

@@ -15,8 +15,9 @@ from her_os.telephony.sip.user_agent import UserAgent
 from her_os.telephony.sip_line import place_call
 from her_os.telephony.sip_server import SipServer
 from tests.interop.baresip import Baresip, running_baresip
-from tests.interop.daemon import NOBODY, Daemon, Ear, until
+from tests.interop.daemon import NOBODY, Daemon, Ear
 from tests.interop.signals import Samples, arrived, pcm16, read_wav, samples, speech_like, write_wav
+from tests.waiting import until
 
 pytestmark = [pytest.mark.interop, pytest.mark.skipif(not shutil.which("baresip"), reason="baresip is not installed")]
 PORTS = PortPool(55_000, 59_999)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from her_os.contracts.audio import InboundFrame
@@ -99,16 +98,6 @@ class Peer:
 
     def close(self) -> None:
         self._socket.close()
-
-
-async def until(condition: Callable[[], bool], what: str = "") -> None:
-    """Wait for a condition; a test's own time limit ends a wait in vain."""
-    try:
-        async with asyncio.timeout(20):
-            while not condition():
-                await asyncio.sleep(0.005)
-    except TimeoutError:
-        raise AssertionError(f"never came true: {what or condition}") from None
 
 
 @asynccontextmanager

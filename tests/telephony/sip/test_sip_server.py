@@ -24,6 +24,7 @@ from her_os.telephony.sip_line import SipLine, place_call
 from her_os.telephony.sip_server import SipServer
 from tests.telephony.sip.agents import FAST, user_agent
 from tests.telephony.sip.raw_peer import OFFER, raw_peer
+from tests.waiting import until
 
 PORTS = PortPool(20_000, 29_999)
 STRANGERS: tuple[str, ...] = ()
@@ -112,12 +113,6 @@ async def call(
     agent: UserAgent, server: SipServer, credentials: Credentials | None = None, **options: object
 ) -> SipLine:
     return await place_call(agent, target(server), PORTS, bind_host="127.0.0.1", credentials=credentials, **options)  # type: ignore[arg-type]
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("codec", ["G722", "PCMU", "PCMA"])
