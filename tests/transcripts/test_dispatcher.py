@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -20,10 +22,12 @@ from her_os.contracts.call_line import CallerInfo
 from her_os.contracts.transcripts import Summary, Transcript
 from her_os.household.call_log import CallLog
 from her_os.transcripts.queue import RecordingQueue
+from her_os.transcripts.speech import EXACT
 from tests.cli.test_commands import her_os
 from tests.fakes.smtp_server import mail_server
 from tests.transcripts.test_speech import ANSWER, TIMER, voice, write_wav
 
+EXACTLY = "What time is it?"
 SECRETS = ("STT_TOKEN", "TTS_TOKEN", "LLM_API_KEY", "PHONE_TOKEN", "LOADER_TOKEN")
 
 
@@ -93,10 +97,12 @@ async def test_a_finished_call_gets_transcript_summary_and_mail_and_an_open_one_
     for path in (finished, still_open):
         caller = CallerInfo(uri="sip:priya@192.0.2.7", display_name="Priya", account="priya", kind="sip")
         record = log.begin(f"call-{path.stem}", caller, mode="full duplex", recording=str(path))
-        record.turn_finished(TurnRecord(1, TIMER, "Ten minutes.", "Ten minutes.", "answered", ("set_timer",)))
+        record.turn_finished(TurnRecord(1, TIMER, EXACTLY, EXACTLY, "answered", ("set_timer",)))
         if path == finished:
             record.end("hung up", "G722")
     log.close()
+    with closing(sqlite3.connect(house.state / "calls.sqlite3")) as db, db:
+        db.execute("UPDATE turns SET at = at + 3")  # the end of the recording
     with mail_server(tmp_path / "mail", "--password", "of the mail") as server:
         house.mail_by(server.port, server.ca_file, "of the mail")
         assert "1 transcribed, 0 failed" in house.drain()
@@ -108,11 +114,12 @@ async def test_a_finished_call_gets_transcript_summary_and_mail_and_an_open_one_
     assert [part.get_filename() for part in mail.iter_attachments()] == ["one.md"]
     assert server.sessions()[0]["encrypted"]
     ((transcript, summary),) = house.written().values()
-    assert {segment.speaker: segment.text for segment in transcript.segments} == {"caller": TIMER, "assistant": ANSWER}
+    assert {segment.speaker: segment.text for segment in transcript.segments} == {"caller": TIMER, "assistant": EXACTLY}
+    assert transcript.notices == (EXACT,)
     assert transcript.call_id == "call-one"
     assert transcript.speakers[0].name == "Priya"
     assert summary.kind == "extractive"
-    assert [point.text for point in summary.points] == [f"Asked: {TIMER}", "Done (set_timer): Ten minutes."]
+    assert [point.text for point in summary.points] == [f"Asked: {TIMER}", f"Done (set_timer): {EXACTLY}"]
     assert "0 transcribed, 0 failed" in house.drain(), "nothing is done twice"
 
 

@@ -110,9 +110,9 @@ def _contacts(settings: Settings) -> None:
 
 
 def _transcript_engine(settings: Settings) -> None:
-    from her_os.engines.transcript_engines import create_transcript_engine
+    from her_os.daemons.transcript_recogniser import create_recogniser
 
-    create_transcript_engine(settings)
+    create_recogniser(settings)
 
 
 def _must_be_a_file(path: Path, field: str, what_to_do: str) -> None:

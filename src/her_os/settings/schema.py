@@ -132,6 +132,15 @@ class Transcripts(Section, frozen=True):
     """Whether finished calls become transcripts. `her-os transcribe` works either way."""
     engine: str = ""
     """Recogniser of recordings; empty: the one of `stt.engine`."""
+    model: str = ""
+    """Its model: a folder (anything with a slash), or a name the engine can fetch; empty: the engine's default."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    compute_type: str = "default"
+    """How numbers are kept, e.g. `int8` or `float16`, as CTranslate2 names it."""
+    batch_size: Positive = 8
+    """Stretches recognised at once; more is faster and takes more memory."""
+    python: str = ""
+    """Interpreter of the worker processes, where an engine has an environment of its own; empty: the one we run in."""
     summary: bool = True
     summary_model_fit: bool = False
     """Whether `llm.model` can summarise; without, the summary is extracts and says so. Never true of the embedded."""

@@ -104,12 +104,15 @@ class RecordingQueue:
         self._update(path, "state = 'done', owner = '', transcript = NULL, code = '', reason = ''")
 
     def fail(self, path: Path, code: str, reason: str) -> State:
-        """It failed. Returns `waiting` (another run tries again) or `quarantined`."""
+        """It failed. Returns `waiting` (another run tries again) or `quarantined`.
+
+        A mistake in the configuration (code `config`) is not the recording's fault and does not count.
+        """
         with self._database.transaction() as db:
             db.execute(
-                "UPDATE recordings SET failures = failures + 1, owner = '', code = ?, reason = ?, "
-                "state = CASE WHEN failures + 1 >= ? THEN 'quarantined' ELSE 'waiting' END WHERE path = ?",
-                (code, reason, self._attempts, str(path)),
+                "UPDATE recordings SET failures = failures + ?1, owner = '', code = ?2, reason = ?3, "
+                "state = CASE WHEN failures + ?1 >= ?4 THEN 'quarantined' ELSE 'waiting' END WHERE path = ?5",
+                (int(code != "config"), code, reason, self._attempts, str(path)),
             )
             state: State = db.execute("SELECT state FROM recordings WHERE path = ?", (str(path),)).fetchone()[0]
             return state
