@@ -151,6 +151,12 @@ class Transcripts(Section, frozen=True):
     worker_silence_s: Positive = 300
     worker_total_s: Positive = 21_600
     worker_nice: Annotated[int, Meta(ge=0, le=19)] = 10
+    cluster: str = ""
+    """Address of a Dask scheduler whose workers take the work, e.g. `tcp://192.0.2.5:8786`; empty: this machine."""
+    cluster_timeout_s: Positive = 20
+    cluster_at_once: Positive = 4
+    cluster_gpus: Annotated[int, Meta(ge=0)] = 0
+    """Of the resource `GPU` that Dask workers were started with; what one recording takes."""
     keep_days: Annotated[int, Meta(ge=0)] = 0
     """Age at which `her-os recordings prune` takes a call with all that is known of it; 0 never."""
 
