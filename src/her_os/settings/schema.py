@@ -120,7 +120,8 @@ class LanguageModel(Section, frozen=True):
     temperature: float = 0.0
     max_tokens: Positive = 300
     extra_args: tuple[str, ...] = ()
-    request_timeout_s: float = 30.0
+    request_timeout_s: float = 10.0
+    """Silence of a running request after which the server is taken for hung; it tells its progress all the time."""
     release_budget_ms: Milliseconds = 500
     """A cancelled slot must be free after this; later is logged and counted."""
 
@@ -139,6 +140,11 @@ class Transcripts(Section, frozen=True):
     """How numbers are kept, e.g. `int8` or `float16`, as CTranslate2 names it."""
     batch_size: Positive = 8
     """Stretches recognised at once; more is faster and takes more memory."""
+    segmentation_model: str = ""
+    """With `embedding_model`, both .onnx files for sherpa-onnx: tells voices apart in recordings that are no calls."""
+    embedding_model: str = ""
+    speakers: Annotated[int, Meta(ge=0)] = 0
+    """How many voices such a recording has; 0: found out."""
     python: str = ""
     """Interpreter of the worker processes, where an engine has an environment of its own; empty: the one we run in."""
     summary: bool = True
