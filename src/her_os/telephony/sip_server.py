@@ -15,6 +15,7 @@ from her_os.telephony.sip.accounts import AccountStore
 from her_os.telephony.sip.authenticator import DigestAuthenticator
 from her_os.telephony.sip.calls import SipCall
 from her_os.telephony.sip.errors import NotAcceptable
+from her_os.telephony.sip.lexing import readable
 from her_os.telephony.sip.message import SipRequest
 from her_os.telephony.sip.registrar import Registrar
 from her_os.telephony.sip.responses import Refusal
@@ -95,7 +96,7 @@ class SipServer:
         if isinstance(verdict, Refusal):
             return verdict
         sender = request.from_
-        caller = CallerInfo(sender.uri, sender.display_name, verdict.account)
+        caller = CallerInfo(readable(sender.uri), readable(sender.display_name), verdict.account)
         refusal = self._admit(caller)
         if refusal is not None:
             log.info("call from %s refused: %d %s", caller.uri, refusal.status, refusal.reason)
