@@ -85,6 +85,9 @@ class SttClient:
             link.give_up()
             raise SidecarUnavailable(SERVICE, "no final came") from error
 
+    def discard(self) -> None:
+        self._backlog.restart_from(self._backlog.audio.end)
+
     async def cycle(self, replay_from_sample: int) -> None:
         async with self._cycling:
             self._backlog.fail_pending(CancelledTurn("the recogniser's session was cycled"))
