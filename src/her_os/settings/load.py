@@ -10,8 +10,9 @@ from pathlib import Path
 import msgspec
 
 from her_os.contracts.errors import ConfigError
+from her_os.settings.cross_checks import settle
 from her_os.settings.schema import Environment, Settings
-from her_os.settings.yaml_file import read_yaml
+from her_os.settings.yaml_file import read_yaml_lines
 
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 _NOT_IN_FILE = ("source", "environment")
@@ -25,19 +26,18 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
     """
     environ = os.environ if environ is None else environ
     file = _find(path, environ)
-    settings = read_yaml(file, Settings) if file else Settings()
+    settings, line_of = read_yaml_lines(file, Settings) if file else (Settings(), _no_lines)
     for name in _NOT_IN_FILE:
         if file and getattr(settings, name) != getattr(Settings(), name):
             raise ConfigError("cannot be set in the file; it is an environment flag", file=str(file), field=name)
-    phone = settings.phone
-    if phone.rtp_port_max - phone.rtp_port_min + 1 < 2 * phone.max_calls:
-        raise ConfigError(
-            f"rtp_port_min..rtp_port_max must hold two ports a call ({2 * phone.max_calls} for max_calls)",
-            file=str(file or "defaults"),
-            field="phone.rtp_port_max",
-        )
+    name = str(file or "defaults")
+    settings = settle(settings, lambda field, why: ConfigError(why, file=name, line=line_of(field), field=field))
     source = str(file.resolve()) if file else str(embedded_config_dir() / "her-os.yaml")
     return msgspec.structs.replace(settings, source=source, environment=_environment(environ))
+
+
+def _no_lines(_field: str) -> int | None:
+    """The defaults have no lines."""
 
 
 def embedded_config_dir() -> Path:

@@ -8,16 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta, field
 
-Port = Annotated[int, Meta(ge=0, le=65535)]
-Milliseconds = Annotated[int, Meta(ge=0, le=600_000)]
-Positive = Annotated[int, Meta(ge=1)]
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of all sections: immutable, unknown fields refused."""
+from her_os.settings.loader_schema import Loader, Services
+from her_os.settings.section import Milliseconds, Port, Positive, Section
 
 
 class Assistant(Section, frozen=True):
@@ -144,18 +138,6 @@ class Transcripts(Section, frozen=True):
     """Age at which `her-os recordings prune` takes a call with all that is known of it; 0 never."""
 
 
-class Supervision(Section, frozen=True):
-    """How `her-os run` (and ./start.sh) runs the daemons in the foreground."""
-
-    ready_timeout_s: Positive = 60
-    poll_ms: Milliseconds = 100
-    stop_grace_s: Positive = 5
-    restart_initial_s: float = 0.5
-    restart_max_s: float = 30.0
-    max_restarts: Positive = 5
-    restart_window_s: Positive = 60
-
-
 class Environment(Section, frozen=True):
     """Flags of the environment, read once at start. A change needs a restart."""
 
@@ -178,7 +160,8 @@ class Settings(Section, frozen=True):
     tts: TextToSpeech = field(default_factory=TextToSpeech)
     llm: LanguageModel = field(default_factory=LanguageModel)
     transcripts: Transcripts = field(default_factory=Transcripts)
-    supervision: Supervision = field(default_factory=Supervision)
+    loader: Loader = field(default_factory=Loader)
+    services: Services = field(default_factory=Services)
     contacts: Path = Path("contacts.yaml")
     source: str = ""
     """The file these came from; empty for the embedded defaults. Set by the loader, not by the file."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -13,21 +14,35 @@ import yaml
 from her_os.contracts.errors import ConfigError
 
 T = TypeVar("T")
-_LOCATION = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
+LineOf = Callable[[str], int | None]
+"""The line of a field such as `phone.sip_port`."""
+_RENAMED = {"supervision": "is now part of `loader`; delete it, and see config/her-os.yaml"}
+_LOCATION = re.compile(r"^(?P<what>.*?)(?: - at (?:`key` in )?`(?:key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]+)`")
 
 
 def read_yaml(path: Path, kind: type[T]) -> T:
     """Read `path` as `kind`, or raise ConfigError naming file, line, field and what was expected."""
+    return parse_yaml(_read(path), kind, file=str(path))
+
+
+def read_yaml_lines(path: Path, kind: type[T]) -> tuple[T, LineOf]:
+    """The same, with a function that tells a field's line, for what is only found out later."""
+    text = _read(path)
+    value = parse_yaml(text, kind, file=str(path))
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    return value, lambda field: _line_of(root, field.split("."))
+
+
+def _read(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"cannot be read ({error.strerror}); check the path and its permissions", file=str(path)
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError("is not UTF-8 text; save it as UTF-8", file=str(path)) from error
-    return parse_yaml(text, kind, file=str(path))
 
 
 def parse_yaml(text: str, kind: type[T], *, file: str) -> T:
@@ -82,16 +97,22 @@ def _explain(message: str, root: yaml.Node | None, kind: type[Any], file: str) -
     match = _LOCATION.match(message)
     what, path = (match["what"], match["path"] or "") if match else (message, "")
     keys = re.findall(r"\.([^.\[\]]+)|\[([^\]]*)\]", path)
-    steps = [name or index for name, index in keys]
+    steps = [name or index for name, index in keys if index != "..."]
     if unknown := _UNKNOWN.search(what):
         steps.append(unknown["name"])
-        known = _known_fields(kind, steps[:-1])
-        close = difflib.get_close_matches(unknown["name"], known, n=1)
-        hint = f"did you mean `{close[0]}`?" if close else f"known here: {', '.join(sorted(known))}"
-        what = f"unknown field; {hint}"
+        what = _unknown_field(".".join(steps), _known_fields(kind, steps[:-1]))
     else:
         what = what[0].lower() + what[1:]
     return ConfigError(what, file=file, line=_line_of(root, steps), field=".".join(steps))
+
+
+def _unknown_field(path: str, known: list[str]) -> str:
+    if path in _RENAMED:
+        return _RENAMED[path]
+    name = path.rpartition(".")[2]
+    known = [one for one in known if one != name]  # it is known elsewhere: another readiness type has it
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"unknown field; did you mean `{close[0]}`?" if close else f"unknown field; known here: {', '.join(known)}"
 
 
 def _start(node: yaml.Node) -> int | None:
@@ -118,12 +139,13 @@ def _child(node: yaml.Node | None, step: str) -> tuple[yaml.Node | None, yaml.No
 
 
 def _known_fields(kind: Any, steps: list[str]) -> list[str]:
+    """The fields of what `steps` lead to; of a choice of structs, all of theirs."""
     for step in steps:
         if step.isdigit() and get_origin(kind) in {list, tuple}:
             kind = get_args(kind)[0]
             continue
         fields = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}
         kind = fields.get(step, kind)
-        if not issubclass(kind, msgspec.Struct):
-            return []
-    return [f.encode_name for f in msgspec.structs.fields(kind)]
+    kinds = get_args(kind) or (kind,)
+    structs = [one for one in kinds if isinstance(one, type) and issubclass(one, msgspec.Struct)]
+    return sorted({f.encode_name for struct in structs for f in msgspec.structs.fields(struct)})
