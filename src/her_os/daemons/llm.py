@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -19,6 +21,7 @@ from her_os.engines.llama_server_command import (
     server_options,
 )
 from her_os.engines.llama_wheel_server import start_wheel_server
+from her_os.service.held_start import wait_for_go
 from her_os.settings import Secrets, Settings
 
 log = logging.getLogger(__name__)
@@ -32,6 +35,10 @@ async def main(settings: Settings, secrets: Secrets) -> int:
     options = server_options(settings)
     _introduce(settings, options)
     binary = find_server(settings)
+    if binary is None:
+        with contextlib.suppress(ImportError):  # said clearly when it is needed
+            importlib.import_module("xllamacpp")
+    await wait_for_go()
     if binary is not None:
         arguments = [str(binary), *server_arguments(options, read_help(binary))]
         log.info("becoming %s", " ".join(arguments))
