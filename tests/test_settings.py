@@ -134,11 +134,63 @@ def test_what_comes_from_the_environment_is_refused_in_the_file(tmp_path: Path, 
         load_settings(file, {})
 
 
-def test_ports_for_sound_must_suffice_for_the_calls(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "line", "field", "words"),
+    [
+        (
+            "phone:\n  rtp_port_min: 20000\n  rtp_port_max: 20002\n",
+            3,
+            "phone.rtp_port_max",
+            "expected two ports a call",
+        ),
+        ("phone:\n  max_calls: 2\n  rtp_port_min: 16583\n", 3, "phone.rtp_port_min", "16583..16583; expected two"),
+        ("phone:\n  max_calls: 101\n", 2, "phone.max_calls", "that is 202 for max_calls 101"),
+        ("phone:\n  sip_port: 16500\n", 2, "phone.sip_port", "among the ports for sound"),
+        ("stt:\n  port: 9000\ntts:\n  port: 9000\n", 4, "tts.port", "is 9000, and so is stt.port"),
+        ("tts:\n\n  port: 8770\n", 3, "tts.port", "is 8770, and so is phone.api_port"),
+        ("llm: {port: 9000}\nstt: {port: 9000, host: 0.0.0.0}\n", 2, "stt.port", "a port of its own"),
+        ("phone:\n  codecs: []\n", 2, "phone.codecs", "at least one of G722, PCMU, PCMA"),
+        ("phone:\n  codecs: [G722, G722]\n", 2, "phone.codecs", "names a codec twice"),
+        ("phone:\n  sip_host: 300.1.1.1\n", 2, "phone.sip_host", "is '300.1.1.1'; expected an address of this machine"),
+        ("phone:\n  sip_host: ''\n", 2, "phone.sip_host", "is ''; expected an address"),
+        ("phone:\n  sip_host: 0.0.0.0:5060\n", 2, "phone.sip_host", "expected an address"),
+        ("phone:\n  advertised_host: my house\n", 2, "phone.advertised_host", "expected the address that phones"),
+        ("stt:\n  host: http://localhost\n", 2, "stt.host", "expected an address"),
+        (
+            "conversation:\n  confirm_speech_ms: 500\n",
+            2,
+            "conversation.confirm_speech_ms",
+            "make confirm_speech_ms the",
+        ),
+        ("conversation:\n  resume_after_ms: 100\n", 2, "conversation.resume_after_ms", "ever be confirmed"),
+    ],
+)
+def test_settings_that_do_not_agree_are_refused_with_their_place(
+    tmp_path: Path, text: str, line: int, field: str, words: str
+) -> None:
     file = tmp_path / "c.yaml"
-    file.write_text("phone: {max_calls: 2, rtp_port_min: 20000, rtp_port_max: 20002}\n")
-    with pytest.raises(ConfigError, match=r"phone\.rtp_port_max: .*two ports a call"):
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
         load_settings(file, {})
+    assert (caught.value.file, caught.value.line, caught.value.field) == (str(file), line, field)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "phone: {sip_host: 'fe80::1'}\n",
+        "phone: {sip_host: localhost, advertised_host: my-house.example.net}\n",
+        "llm: {port: 9000}\nstt: {port: 9000, host: 127.0.0.2}\n",
+        "llm: {port: 0}\nstt: {port: 0}\nphone: {sip_port: 0}\n",
+        "phone: {sip_port: 8770}\n",
+        "conversation: {confirm_speech_ms: 400, resume_after_ms: 400}\n",
+    ],
+)
+def test_settings_that_agree(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(text)
+    assert load_settings(file, {}).source == str(file)
 
 
 def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

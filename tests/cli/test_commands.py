@@ -147,5 +147,54 @@ def test_a_daemon_with_a_wrong_configuration_ends_with_status_78(tmp_path: Path)
     assert re.fullmatch(r"[\d:.]+ TTS      ERROR = .*c\.yaml:1: tts\.port: expected `int`, got `str`\n", result.stderr)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("tts", "tts:\n  engine: espeak\n  voice: bob\n", ":3: tts.voice: espeak has no voice 'bob'; known: en-us, en"),
+        ("tts", "tts:\n  engine: festival\n", ":2: tts.engine: is 'festival'; known engines: espeak, flite"),
+        ("phone", "phone:\n  sip_host: 192.0.2.1\n", ":2: phone.sip_host: is '192.0.2.1', where this machine cannot"),
+        ("stt", "stt:\n  domain_phrases: gone\n", ":2: stt.domain_phrases: there is no file "),
+    ],
+)
+def test_a_daemon_that_finds_a_mistake_at_its_start_names_the_line(
+    tmp_path: Path, name: str, text: str, words: str
+) -> None:
+    write_secrets()
+    file = tmp_path / "c.yaml"
+    file.write_text(text)
+    result = her_os("daemon", name, "--config", str(file))
+    assert result.returncode == 78
+    [line] = result.stderr.splitlines()
+    assert f"ERROR = {file}{words}" in line
+
+
+def test_run_stops_with_status_78_when_a_daemon_finds_a_mistake(config: Path) -> None:
+    write_secrets()
+    config.write_text(config.read_text().replace("llm: {", "llm: {model: gone.gguf, "))
+    result = her_os("run", "--config", str(config))
+    assert result.returncode == 78
+    assert (
+        f"LLM      ERROR = {config}:1: llm.model: there is no file {config.with_name('gone.gguf')}; " in result.stderr
+    )
+    assert result.stderr.count("starting llm") == 1
+    assert "starting stt" not in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_config_check_tells_every_mistake_at_once(tmp_path: Path) -> None:
+    write_secrets()
+    file = tmp_path / "c.yaml"
+    file.write_text("phone:\n  codecs: []\nstt: {port: 8772}\ntts:\n  engine: festival\ncontacts: gone.yaml\n")
+    result = her_os("config", "check", "--config", str(file))
+    assert result.returncode == 78
+    places = [line.split(": ")[1:3] for line in result.stderr.splitlines()]
+    assert places == [
+        [f"{file}:3", "stt.port"],
+        [f"{file}:2", "phone.codecs"],
+        [f"{file}:6", "contacts"],
+        [f"{file}:5", "tts.engine"],
+    ]
+
+
 def test_a_daemon_ends_at_once_if_its_supervisor_is_already_gone() -> None:
     assert her_os("daemon", "tts", "--die-with", "1").returncode == 137

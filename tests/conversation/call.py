@@ -32,6 +32,11 @@ class ListJournal:
     turns: list[TurnRecord] = field(default_factory=list[TurnRecord])
     notes: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
+    begun: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+
+    def turn_begun(self, turn: int, caller_text: str) -> None:
+        self.begun.append((turn, caller_text))
+
     def turn_finished(self, record: TurnRecord) -> None:
         self.turns.append(record)
 
@@ -93,6 +98,8 @@ def make_call(
     token_budget: int = 1000,
     say_results: bool = False,
     confirm_ms: int = 160,
+    idle_hangup_s: float = 0.0,
+    open_tasks: Sequence[str] = (),
 ) -> FakeCall:
     """A call with a scripted caller. Must be called on the event loop."""
     clock = asyncio.get_running_loop().time
@@ -106,10 +113,13 @@ def make_call(
         ears=Ears(recogniser, LevelDetector(), preroll_ms=300),
         endpointer=Endpointer(EndpointLimits(), window_ms=20),
         history=history,
-        replier=Replier(line.call_id, line.playout, synthesizer, thinker, phrases),
+        replier=Replier(line.call_id, line.playout, synthesizer, thinker, phrases, epoch),
         journal=journal,
         epoch=epoch,
         greeting=greeting,
+        farewell="Goodbye.",
+        idle_hangup_s=idle_hangup_s,
+        open_tasks=lambda: open_tasks,
         clock=clock,
     )
     if full_duplex:

@@ -12,6 +12,7 @@ from her_os.conversation.barge_in_policy import InterruptionJudge, JudgeLimits, 
 from her_os.conversation.completeness import sounds_finished
 from her_os.conversation.endpointing import Endpointer, EndpointLimits, Heard
 from her_os.conversation.history import History
+from her_os.conversation.names import caller_name, people_in
 from her_os.conversation.turn import ARROWS, TurnEpoch, TurnMachine, TurnState
 
 
@@ -168,3 +169,35 @@ def test_compaction_keeps_names_and_running_tasks():
     assert system.content == "System. The caller's name is Ravi. Running: a tea timer."
     assert [message.content for message in rest] == ["thank you", "Yes.", "tell me a story", "Yes."]
     assert not history.compact()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("my name is ravi", "Ravi"),
+        ("hello this is Anna speaking", "Anna"),
+        ("you can call me Jo", "Jo"),
+        ("please call me mister smith", "Mister"),
+        ("call me Tom.", "Tom"),
+        ("call me later", ""),
+        ("call me back when it is done", ""),
+        ("call me tomorrow", ""),
+        ("this is terrible", ""),
+        ("this is not what i asked", ""),
+        ("my name is not important", ""),
+        ("what is your name", ""),
+    ],
+)
+def test_the_name_a_caller_gives_themselves(text: str, name: str):
+    assert caller_name(text) == name
+
+
+def test_compaction_keeps_the_people_who_were_spoken_of():
+    history = History("System.", known_people=["Anna Berg", "Doctor Lee"])
+    for text in ("call anna berg, this is terrible", "my sister's name is mary", "thank you", "yes", "no"):
+        history.add_caller(text)
+        history.add_reply("Yes.", whole=True)
+    assert history.compact()
+    assert history.messages()[0].content == "System. They spoke of Anna Berg, Mary (sister)."
+    assert people_in("is mary poppins there", ["Mary"]) == ["Mary"]
+    assert people_in("a maryland cookie", ["Mary"]) == []

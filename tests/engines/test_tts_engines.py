@@ -46,6 +46,15 @@ def test_every_voice_can_be_heard(engine: TextToSpeechEngine) -> None:
         assert not report.cancelled
 
 
+def test_a_second_engine_of_the_process_leaves_the_first_its_voice(engine: TextToSpeechEngine) -> None:
+    second = create_tts_engine(engine.name)
+    second.load()
+    assert speak(engine, SENTENCE)[1]
+    assert speak(second, SENTENCE)[1]
+    second.unload()
+    assert speak(engine, SENTENCE)[1], "what is shared outlives one of its users"
+
+
 def test_audio_comes_in_many_small_chunks(engine: TextToSpeechEngine) -> None:
     report, chunks = speak(engine, SENTENCE)
     assert report.steps >= 20

@@ -68,8 +68,10 @@ class _Tone:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         await asyncio.sleep(self._synthesizer.first_chunk_s)
-        for _ in self._text:
-            if not self._synthesizer.available:
+        if self._synthesizer.hangs:
+            await asyncio.sleep(3600)
+        for number, _ in enumerate(self._text):
+            if not self._synthesizer.available or number == self._synthesizer.fails_after:
                 raise SidecarUnavailable("tts", "gone")
             yield struct.pack("<h", VOICE) * SAMPLES_A_CHARACTER
 
@@ -80,6 +82,10 @@ class ToneSynthesizer:
     def __init__(self, *, first_chunk_s: float = 0.02, cancel_s: float = 0.01) -> None:
         self.first_chunk_s, self._cancel_s = first_chunk_s, cancel_s
         self.available = True
+        self.hangs = False
+        self.fails_after: int | None = None
+        """Chunks of audio after which the daemon goes away in the middle."""
+        self.refuses: Exception | None = None
         self.spoken: list[tuple[str, str]] = []
         self.cancelled: list[str] = []
 
@@ -88,10 +94,12 @@ class ToneSynthesizer:
         if not self.available:
             raise SidecarUnavailable("tts", "connection refused")
         self.spoken.append((session_id, text))
+        if self.refuses is not None:
+            raise self.refuses
         yield _Tone(text, self)
 
     async def cancel(self, session_id: str) -> CancelReport:
-        await asyncio.sleep(self._cancel_s)
+        await asyncio.sleep(3600 if self.hangs else self._cancel_s)
         if not self.available:
             raise SidecarUnavailable("tts", "connection refused")
         self.cancelled.append(session_id)

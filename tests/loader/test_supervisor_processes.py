@@ -21,7 +21,17 @@ llm: {port: 0}
 stt: {port: 0}
 tts: {port: 0}
 phone: {api_port: 0, sip_port: 0}
-supervision: {poll_ms: 20, stop_grace_s: 2, ready_timeout_s: 20, restart_initial_s: 0.05, max_restarts: 2}
+loader:
+  port: 0
+  startup_sequence: [llm, stt, tts, phone]
+  shutdown_sequence: [phone, tts, stt, llm]
+  readiness_poll_ms: 20
+  prewarm_next_service: false
+  health_check_interval_sec: 0.1
+  graceful_shutdown: {per_service_grace_sec: 2, kill_after_sec: 3}
+  restart_policy: {max_restarts: 2, backoff: {initial_sec: 0.05}}
+  post_boot_greeting: {enabled: false}
+services: {llm: {readiness: {type: notify}}}
 """
 
 
@@ -183,10 +193,13 @@ def test_a_daemon_that_keeps_crashing_ends_the_start_with_status_1(tmp_path: Pat
         her.wait_for("llm says goodbye")
 
 
-def test_wrong_configuration_is_not_tried_twice(tmp_path: Path) -> None:
+def test_wrong_configuration_is_not_tried_twice_and_ends_all_with_status_78(tmp_path: Path) -> None:
     with family(tmp_path, "stt=misconfigured") as her:
-        assert her.ended() == 1
+        assert her.ended() == 78
         assert len([line for line in her.log if "stt born" in line]) == 1
+        her.wait_for("stt has a mistake in its configuration: mend what its line above names")
+        her.wait_for("llm says goodbye")
+        assert not any("phone born" in line for line in her.log)
 
 
 def test_a_stop_while_one_is_still_loading(tmp_path: Path) -> None:

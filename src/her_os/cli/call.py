@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
+from her_os.cli.call_options import codec_names, credentials, pressed_digits, recording_file, timed_speech
 from her_os.cli.options import AsJson, ConfigFile
 from her_os.contracts.errors import ConfigError
 from her_os.settings import load_settings
-from her_os.telephony.sip.digest import Credentials
 from her_os.telephony.test_phone.audible import AUDIBLE_DBFS
 from her_os.telephony.test_phone.phone import TestPhone
 from her_os.telephony.test_phone.room import RoomAudio
@@ -22,7 +22,6 @@ from her_os.telephony.test_phone.scripted_call import CallPlan, ScriptedCall
 from her_os.telephony.test_phone.sound_files import read_wav, write_call
 from her_os.telephony.test_phone.timeline import Note, make_timeline, to_json, to_text, wire_statistics
 
-_CODECS = ("G722", "PCMU", "PCMA")
 _TURN_SILENCE_S = 0.8
 
 
@@ -60,25 +59,23 @@ def call(
 
     Without --duration it hangs up when everything was said and answered. Ctrl-C hangs up.
     """
-    codecs = [name.upper() for name in codec or _CODECS]
-    for name in codecs:
-        if name not in _CODECS:
-            raise ConfigError(f"no codec {name!r}; there are {', '.join(_CODECS)}", field="--codec")
+    codecs = codec_names(codec)
     actions = [Action(Trigger.AFTER_SILENCE, _TURN_SILENCE_S, path.name, read_wav(path)) for path in files or []]
-    actions += _timed(say_at, Trigger.AT, 1.0, "--say-at")
-    actions += _timed(say_after_answer_audio, Trigger.AFTER_ANSWER_AUDIO, 0.001, "--say-after-answer-audio")
-    actions += _timed(say_after_silence, Trigger.AFTER_SILENCE, 0.001, "--say-after-silence")
+    actions += timed_speech(say_at, Trigger.AT, 1.0, "--say-at")
+    actions += timed_speech(say_after_answer_audio, Trigger.AFTER_ANSWER_AUDIO, 0.001, "--say-after-answer-audio")
+    actions += timed_speech(say_after_silence, Trigger.AFTER_SILENCE, 0.001, "--say-after-silence")
     if microphone and actions:
         raise ConfigError("cannot be used together with WAV files", field="--microphone")
-    actions += [_digits(text) for text in dtmf or []]
+    actions += [pressed_digits(text) for text in dtmf or []]
     uri = to or f"sip:her@127.0.0.1:{load_settings(config).phone.sip_port}"
-    phone = TestPhone(codecs=codecs, credentials=_credentials(user, password_file))
+    phone = TestPhone(codecs=codecs, credentials=credentials(user, password_file))
+    out = recording_file(record) if record is not None else None
     scripted = ScriptedCall(phone, CallPlan(uri, actions, duration, stay=microphone))
     if not as_json:
         scripted.on_note = _tell
     asyncio.run(_place(scripted, microphone=microphone))
-    if record is not None:
-        write_call(record, phone.log.sent, phone.log.received, phone.answered_at)
+    if out is not None:
+        write_call(out, phone.log.sent, phone.log.received, phone.answered_at)
     _report(scripted, as_json=as_json)
 
 
@@ -101,43 +98,6 @@ async def _place(scripted: ScriptedCall, *, microphone: bool) -> None:
         loop.remove_signal_handler(signal.SIGINT)
         if room is not None:
             room.close()
-
-
-def _timed(values: list[str] | None, trigger: Trigger, unit_s: float, field: str) -> list[Action]:
-    actions: list[Action] = []
-    for value in values or []:
-        number, _, file = value.partition("=")
-        try:
-            delay_s = float(number) * unit_s
-        except ValueError:
-            delay_s = -1.0
-        if delay_s < 0 or not file:
-            raise ConfigError(f"{value!r} is not NUMBER=FILE", field=field)
-        path = Path(file)
-        actions.append(Action(trigger, delay_s, path.name, read_wav(path)))
-    return actions
-
-
-def _digits(value: str) -> Action:
-    number, separator, digits = value.rpartition("=")
-    try:
-        delay_s = float(number) if separator else 1.0
-    except ValueError:
-        raise ConfigError(f"{value!r} is not SECONDS=DIGITS", field="--dtmf") from None
-    return Action(Trigger.AT, delay_s, digits, digits=digits)
-
-
-def _credentials(user: str, password_file: Path | None) -> Credentials | None:
-    if not user:
-        if password_file is not None:
-            raise ConfigError("needs --user", field="--password-file")
-        return None
-    if password_file is None:
-        raise ConfigError("needs --password-file (a password on the command line is seen by everyone)", field="--user")
-    try:
-        return Credentials(user, password_file.read_text().strip())
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", file=str(password_file)) from error
 
 
 def _tell(note: Note) -> None:

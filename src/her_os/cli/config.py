@@ -11,7 +11,11 @@ import typer
 import yaml
 
 from her_os.cli.options import AsJson, ConfigFile
-from her_os.settings import Settings, load_secrets, load_settings
+from her_os.contracts.errors import ConfigError
+from her_os.daemons.mistakes import find_mistakes
+from her_os.settings import Settings, load_secrets, load_settings, read_settings
+
+EXIT_CONFIG = 78
 
 app = typer.Typer(
     help="Check the configuration, or show what is in force.",
@@ -22,10 +26,21 @@ app = typer.Typer(
 
 @app.command()
 def check(config: ConfigFile = None) -> None:
-    """Validate the configuration file, the environment flags and the secrets file."""
-    settings = load_settings(config)
+    """Validate the configuration, what it names (files, engines, addresses), the environment flags and the secrets.
+
+    Says every mistake with file, line and field, and what to write instead. Exit status 78 where there is one.
+    """
+    settings = read_settings(config)
+    mistakes = find_mistakes(settings)
+    try:
+        load_secrets(settings.environment.secrets_file)
+    except ConfigError as error:
+        mistakes.append(error)
+    for mistake in mistakes:
+        typer.echo(f"her-os: {mistake}", err=True)
+    if mistakes:
+        raise typer.Exit(EXIT_CONFIG)
     typer.echo(f"good: {_origin(settings)}")
-    load_secrets(settings.environment.secrets_file)
     typer.echo(f"good: {settings.environment.secrets_file}")
 
 

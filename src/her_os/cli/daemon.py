@@ -10,10 +10,13 @@ from typing import Annotated
 import typer
 
 from her_os.cli.options import ConfigFile
+from her_os.contracts.errors import ConfigError
+from her_os.daemons.mistakes import refuse_mistakes
 from her_os.service.http_daemon import run_daemon
 from her_os.service.logging import setup_logging
 from her_os.service.parent_death import die_with_parent
 from her_os.settings import load_secrets, load_settings
+from her_os.settings.positions import located
 
 
 class DaemonName(StrEnum):
@@ -41,7 +44,11 @@ def daemon(
     async def start() -> int:
         settings = load_settings(config)
         secrets = load_secrets(settings.environment.secrets_file)
+        refuse_mistakes(settings, name.value)
         module = importlib.import_module(f"her_os.daemons.{name.value}")
-        return int(await module.main(settings, secrets))
+        try:
+            return int(await module.main(settings, secrets))
+        except ConfigError as error:
+            raise located(error, settings.source) from error
 
     raise typer.Exit(run_daemon(start))

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 import msgspec
 
 Outcome = Literal["answered", "interrupted", "failed", "silent"]
+"""`silent`: the model had nothing to say."""
 
 
 class LegTiming(msgspec.Struct, frozen=True):
@@ -53,7 +54,13 @@ class TurnRecord(msgspec.Struct, frozen=True):
 class CallJournal(Protocol):
     """Keeps what happened in one call. Called on the event loop; must not block it; never raises."""
 
-    def turn_finished(self, record: TurnRecord) -> None: ...
+    def turn_begun(self, turn: int, caller_text: str) -> None:
+        """A turn is about to be answered: what the caller said must outlive a crash."""
+        ...
+
+    def turn_finished(self, record: TurnRecord) -> None:
+        """The same turn, with all that became of it."""
+        ...
 
     def note(self, kind: str, text: str) -> None:
         """Anything else worth keeping: a false alarm, a digit, a sidecar that went away."""

@@ -35,7 +35,10 @@ class HerOsError(Exception):
 
 
 class ConfigError(HerOsError):
-    """A mistake in a configuration file, flag or secret that the operator can mend."""
+    """A mistake in a configuration file, flag or secret that the operator can mend.
+
+    `complaint` is what is wrong and what to do, without the place; the error itself says both.
+    """
 
     code = "config"
 
@@ -43,7 +46,7 @@ class ConfigError(HerOsError):
         where = ":".join(part for part in (file, str(line) if line else "") if part)
         parts = [part for part in (where, field) if part]
         super().__init__(": ".join([*parts, message]))
-        self.file, self.line, self.field = file, line, field
+        self.complaint, self.file, self.line, self.field = message, file, line, field
 
 
 class NotReadyError(HerOsError):

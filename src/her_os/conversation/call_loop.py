@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from dataclasses import dataclass
+from typing import NoReturn
 
 from her_os.contracts.audio import FRAME_MS, InboundFrame
 from her_os.contracts.errors import EngineError, SidecarUnavailable
@@ -47,14 +48,7 @@ class Wake:
     """Look whether there is something to announce."""
 
 
-@dataclass(frozen=True)
-class Ended:
-    """The line is gone."""
-
-    reason: str
-
-
-Event = EndOfTurn | Interrupted | ReplyDone | Wake | Ended
+Event = EndOfTurn | Interrupted | ReplyDone | Wake
 
 
 class CallLoop:
@@ -67,6 +61,8 @@ class CallLoop:
         self._announcements: deque[str] = deque()
         self._pending_end: EndOfTurn | None = None
         self._hang_up_when_done = False
+        self._hanging_up: asyncio.Task[None] | None = None
+        self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._idle_ms = 0
         parts.ears.when_partial(self._partial)
         parts.replier.events = self
@@ -81,16 +77,22 @@ class CallLoop:
         self._parts.line.start(self, self._parts.tap)
         if self._parts.greeting:
             self.announce(self._parts.greeting)
+        turns = asyncio.create_task(self._take_turns(), name=f"turns of {self._parts.line.call_id}")
         try:
-            while True:
-                event = await self._inbox.get()
-                if isinstance(event, Ended):
-                    return event.reason
-                await self._handle(event)
+            await asyncio.wait({turns, self._ended}, return_when=asyncio.FIRST_COMPLETED)
+            return self._ended.result() if self._ended.done() else turns.result()
         finally:
+            turns.cancel()
+            await asyncio.wait({turns})
             self._machine.to(TurnState.ENDED)
             await self._parts.replier.close()
             self._book.abandon()
+            if self._hanging_up is not None:
+                await asyncio.wait({self._hanging_up})
+
+    async def _take_turns(self) -> NoReturn:
+        while True:
+            await self._handle(await self._inbox.get())
 
     def announce(self, text: str) -> None:
         """Say something as soon as nobody is speaking."""
@@ -130,7 +132,8 @@ class CallLoop:
 
     def on_ended(self, reason: str) -> None:
         """The line is gone."""
-        self._inbox.put_nowait(Ended(reason))
+        if not self._ended.done():
+            self._ended.set_result(reason)
 
     # What the replier tells (ReplyEvents).
 
@@ -179,6 +182,9 @@ class CallLoop:
         limit = self._parts.idle_hangup_s * 1000
         if not limit or self._parts.endpointer.speaking:
             return
+        if self._parts.open_tasks():
+            self._idle_ms = 0
+            return
         self._idle_ms += FRAME_MS
         if self._idle_ms >= limit:
             self._idle_ms = 0
@@ -215,8 +221,9 @@ class CallLoop:
             return
         self._book.close()
         self._back_to_listening()
-        if self._hang_up_when_done:
-            await self._parts.line.hang_up("goodbye")
+        if self._hang_up_when_done and self._hanging_up is None:
+            hang_up = self._parts.line.hang_up("goodbye")
+            self._hanging_up = asyncio.create_task(hang_up, name=f"hang up {self._parts.line.call_id}")
 
     async def _interrupted(self, event: Interrupted) -> None:
         raise NotImplementedError

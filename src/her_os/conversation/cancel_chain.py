@@ -22,7 +22,10 @@ Leg = Callable[[int], Awaitable[str]]
 
 
 class CancelChain:
-    """Stops a turn everywhere. `clock` gives seconds, monotonic."""
+    """Stops a turn everywhere. `clock` gives seconds, monotonic.
+
+    A leg that takes longer than `budget_s` is given up and reported: a daemon that hangs must not deafen the call.
+    """
 
     def __init__(
         self,
@@ -30,8 +33,11 @@ class CancelChain:
         epoch: TurnEpoch,
         legs: Mapping[str, Leg],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        budget_s: float = 1.0,
     ) -> None:
         self._playout, self._epoch, self._legs, self._clock = playout, epoch, dict(legs), clock
+        self._budget_s = budget_s
         self._lock = asyncio.Lock()
         self._last: CancelTrace | None = None
 
@@ -64,7 +70,11 @@ class CancelChain:
     async def _timed(self, name: str, leg: Leg, turn: int) -> LegTiming:
         started = self._clock()
         try:
-            detail = await leg(turn)
+            async with asyncio.timeout(self._budget_s):
+                detail = await leg(turn)
+        except TimeoutError:
+            over = f"not done within {self._budget_s:g} s"
+            return LegTiming(name, (self._clock() - started) * 1000, ok=False, detail=over)
         except Exception as error:  # noqa: BLE001 - any failure of a leg is a result, told in the trace
             return LegTiming(
                 name, (self._clock() - started) * 1000, ok=False, detail=f"{type(error).__name__}: {error}"

@@ -32,6 +32,7 @@ class BargeIn:
     echo_on_arrival: EchoCanceller | None = None
     echo: EchoCanceller | None = None
     """One for each of the two ways a frame takes; told what was sent by the line's tap."""
+    cancel_budget_s: float = 1.0
 
 
 class FullDuplexOrchestrator(CallLoop):
@@ -53,6 +54,7 @@ class FullDuplexOrchestrator(CallLoop):
             parts.epoch,
             {"llm": self._close_reply, "tts": self._cancel_synthesis, "stt": self._reopen_ears},
             parts.clock,
+            budget_s=barge_in.cancel_budget_s,
         )
 
     def on_arrival(self, frame: InboundFrame) -> None:

@@ -25,7 +25,10 @@ _TYPICAL_LETTER = 0.072 * CONVERSATION_RATE
 
 @dataclass
 class SpokenChunk:
-    """One synthesis of a reply. `text` is what was given to the engine; audio is added as it comes."""
+    """One synthesis of a reply. `text` is what was given to the engine; audio is added as it comes.
+
+    `complete` is set once the synthesis ended as it should: only then is the audio known to hold all of the text.
+    """
 
     text: str
     samples: int = 0

@@ -6,25 +6,29 @@ the facts found in them stay as one line of the system message.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
 import msgspec
 
 from her_os.contracts.language_model import Message
+from her_os.conversation.names import caller_name, people_in
 
-_NAME = re.compile(r"\b(?:my name is|call me|this is|i am called)\s+([a-z][a-z'-]+)", re.IGNORECASE)
 CUT = "—"
 """Marks a reply that the caller interrupted."""
 
 
 class History:
-    """The messages of one call. `open_tasks` names what is still running (timers), for compaction."""
+    """The messages of one call.
 
-    def __init__(self, system: str, open_tasks: Callable[[], Sequence[str]] = tuple) -> None:
-        self._system, self._open_tasks = system, open_tasks
+    For compaction, `open_tasks` names what is still running (timers), `known_people` the household's contacts.
+    """
+
+    def __init__(
+        self, system: str, open_tasks: Callable[[], Sequence[str]] = tuple, known_people: Sequence[str] = ()
+    ) -> None:
+        self._system, self._open_tasks, self._known_people = system, open_tasks, known_people
         self._messages: list[Message] = []
-        self._facts: list[str] = []
+        self._caller, self._people = "", dict[str, None]()
         self._compacted = False
 
     def messages(self) -> list[Message]:
@@ -64,12 +68,16 @@ class History:
         return True
 
     def _remember(self, message: Message) -> None:
-        if message.role == "user" and (match := _NAME.search(message.content)):
-            self._facts = [fact for fact in self._facts if not fact.startswith("The caller's name")]
-            self._facts.append(f"The caller's name is {match[1].capitalize()}.")
+        if message.role == "user":
+            self._caller = caller_name(message.content) or self._caller
+            self._people |= dict.fromkeys(people_in(message.content, self._known_people))
 
     def _system_text(self) -> str:
         if not self._compacted:
             return self._system
-        tasks = (f"Running: {task}." for task in self._open_tasks())
-        return " ".join([self._system, *self._facts, *tasks])
+        facts = [self._system]
+        if self._caller:
+            facts.append(f"The caller's name is {self._caller}.")
+        if self._people:
+            facts.append(f"They spoke of {', '.join(self._people)}.")
+        return " ".join([*facts, *(f"Running: {task}." for task in self._open_tasks())])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,6 +50,8 @@ class CallParts:
     greeting: str = ""
     farewell: str = ""
     idle_hangup_s: float = 0.0
+    open_tasks: Callable[[], Sequence[str]] = tuple
+    """What the caller still waits for, in words (running timers): meanwhile silence is no reason to hang up."""
     clock: Callable[[], float] = time.monotonic
     log_speech: bool = False
 
@@ -70,8 +72,9 @@ class TurnBook:
         return self._parts.epoch.advance()
 
     def answering(self, caller_text: str, reply: Reply) -> None:
-        """The reply of the running turn, and the words it answers."""
+        """The reply of the running turn, and the words it answers. The journal has them before they are answered."""
         self._caller_text, self._open = caller_text, reply
+        self._parts.journal.turn_begun(reply.turn, caller_text)
 
     def audible(self) -> None:
         """The reply's first sample was written."""
@@ -104,7 +107,7 @@ class TurnBook:
                 caller_text=self._caller_text,
                 reply_text=text,
                 heard_text=heard,
-                outcome=reply.outcome if whole else "interrupted",
+                outcome=reply.outcome if whole or reply.outcome == "failed" else "interrupted",
                 tools=tuple(reply.thought.tools),
                 first_audio_ms=self._first_audio_ms,
                 cancel=cancel,

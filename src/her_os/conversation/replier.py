@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from her_os.contracts.call_journal import Outcome
@@ -18,6 +19,7 @@ from her_os.conversation.sentences import SentenceChunk, SentenceCutter
 from her_os.conversation.speakable import make_speakable
 from her_os.conversation.spoken_reply import SpokenReply
 from her_os.conversation.thinking import Thinker, Thought
+from her_os.conversation.turn import TurnEpoch
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,8 @@ class Phrases:
     busy_cue: str
     busy_cue_after_s: float
     apology_pcm: bytes = b""
+    no_answer: str = "Sorry, I have no answer to that."
+    """Said when the model says nothing at all."""
 
 
 @dataclass
@@ -38,7 +42,7 @@ class Reply:
 
     turn: int
     spoken: SpokenReply
-    thought: Thought = field(default_factory=Thought)
+    thought: Thought
     outcome: Outcome = "answered"
     error: str = ""
 
@@ -65,9 +69,10 @@ class Replier:
         synthesizer: SpeechSynthesizer,
         thinker: Thinker,
         phrases: Phrases,
+        epoch: TurnEpoch,
     ) -> None:
         self._call_id, self._playout, self._synthesizer = call_id, playout, synthesizer
-        self._thinker, self._phrases = thinker, phrases
+        self._thinker, self._phrases, self._epoch = thinker, phrases, epoch
         self._task: asyncio.Task[None] | None = None
         self.events: ReplyEvents | None = None
         """Whom to tell; the orchestrator puts itself here."""
@@ -109,8 +114,11 @@ class Replier:
             if self.events is not None:
                 self.events.reply_audible(turn)
 
-        spoken = SpokenReply(turn, self.session_id(turn), self._playout, self._synthesizer, audible)
-        self.reply = Reply(turn, spoken)
+        def is_current() -> bool:
+            return self._epoch.is_current(turn)
+
+        spoken = SpokenReply(turn, self.session_id(turn), self._playout, self._synthesizer, audible, is_current)
+        self.reply = Reply(turn, spoken, Thought(is_current))
         return self.reply
 
     def _run(self, reply: Reply, chunks: AsyncGenerator[SentenceChunk]) -> Reply:
@@ -120,9 +128,12 @@ class Replier:
     async def _reply(self, reply: Reply, chunks: AsyncGenerator[SentenceChunk]) -> None:
         try:
             await self._speak_all(reply, chunks)
-        except CancelledTurn:
-            return
-        except (SidecarUnavailable, EngineError) as error:
+            if not reply.spoken.text.strip():
+                reply.outcome = "silent"
+                await reply.spoken.speak(self._phrases.no_answer, make_speakable(self._phrases.no_answer))
+        except (CancelledTurn, SidecarUnavailable, EngineError) as error:
+            if not self._epoch.is_current(reply.turn):
+                return  # an interruption: the cancel chain sees to the rest
             log.warning("turn %d failed: %s", reply.turn, error)
             await self._say_sorry(reply, error)
         except Exception as error:
@@ -163,13 +174,16 @@ class Replier:
             await asyncio.wait({thinking})
 
     async def _say_sorry(self, reply: Reply, error: Exception) -> None:
+        """Whatever happens here, the reply ends: a call must not wait for one that never does."""
         reply.outcome, reply.error = "failed", str(error)
         try:
-            await reply.spoken.speak(self._phrases.apology, make_speakable(self._phrases.apology))
-        except CancelledTurn:
-            return
-        except (SidecarUnavailable, EngineError):
+            if not reply.spoken.mute:
+                with contextlib.suppress(Exception):
+                    await reply.spoken.speak(self._phrases.apology, make_speakable(self._phrases.apology))
+                    return
             reply.spoken.play(self._phrases.apology_pcm)
+        except CancelledTurn:
+            log.debug("turn %d was cancelled while it failed", reply.turn)
 
 
 async def _fixed(text: str) -> AsyncGenerator[SentenceChunk]:

@@ -10,13 +10,14 @@ import numpy as np
 
 from her_os.contracts.audio import CONVERSATION_RATE, WordMark
 from her_os.contracts.call_line import Playout
-from her_os.contracts.errors import CancelledTurn
+from her_os.contracts.errors import CancelledTurn, SidecarUnavailable
 from her_os.contracts.text_to_speech import SpeechSynthesizer
 from her_os.conversation.heard import SpokenChunk, samples_heard
 
 AHEAD_SAMPLES = 4 * CONVERSATION_RATE
 """Synthesis waits while this much is unsent: what an interruption would throw away stays small."""
-
+STALLED_S = 3.0
+"""A voice that gives nothing for so long is taken for hung."""
 
 _QUIET = 32_768 * 10 ** (-50 / 20)
 _KEPT_SAMPLES = CONVERSATION_RATE // 100
@@ -38,7 +39,8 @@ class SourceText(Protocol):
 class SpokenReply:
     """Synthesises the chunks of turn `turn` into the playout and knows what of them was heard.
 
-    `on_first_audio` is called once, when the first sample has been written.
+    `on_first_audio` is called once, when the first sample has been written. `is_current` tells whether the turn
+    still stands; it is asked before each request, so that an interruption wins over a synthesis not yet begun.
     """
 
     def __init__(
@@ -48,8 +50,12 @@ class SpokenReply:
         playout: Playout,
         synthesizer: SpeechSynthesizer,
         on_first_audio: Callable[[], None],
+        is_current: Callable[[], bool],
     ) -> None:
         self.turn = turn
+        self.mute = False
+        """The synthesiser has failed this reply: it need not be asked again."""
+        self._is_current = is_current
         self._session_id, self._playout, self._synthesizer = session_id, playout, synthesizer
         self._on_first_audio: Callable[[], None] | None = on_first_audio
         self._chunks: list[tuple[SpokenChunk, SourceText | None, int]] = []
@@ -64,6 +70,8 @@ class SpokenReply:
         Raises CancelledTurn when the turn was flushed meanwhile; SidecarUnavailable, SynthesisError.
         """
         await self._room_to_speak()
+        if self.text and not self.text[-1].isspace() and not source[:1].isspace():
+            self.text += " "
         start = len(self.text)
         self.text += source
         if not speakable.text.strip():
@@ -74,8 +82,10 @@ class SpokenReply:
         """Play ready-made audio that is not part of the reply's text (an apology without a synthesiser)."""
         chunk = SpokenChunk("")
         index = self._begin(chunk, None, len(self.text))
-        self._write(chunk, index, pcm)
-        self._finish(chunk, index)
+        try:
+            self._write(chunk, index, pcm)
+        finally:
+            self._finish(chunk, index)
 
     async def cue(self, speakable: SourceText) -> None:
         """Say something that is not part of the reply's text, e.g. "One moment."."""
@@ -105,15 +115,29 @@ class SpokenReply:
         return heard.strip()
 
     async def _synthesise(self, chunk: SpokenChunk, speakable: SourceText | None, start: int) -> None:
+        if not self._is_current():
+            raise CancelledTurn(f"turn {self.turn} is over")
         index = self._begin(chunk, speakable, start)
-        silence = LeadingSilence(loud=index > 0)
         try:
+            await self._stream(chunk, index)
+        except TimeoutError as error:
+            self.mute = True
+            raise SidecarUnavailable("tts", f"gave no audio for {STALLED_S:g} s") from error
+        except Exception:
+            self.mute = True
+            raise
+        finally:
+            self._finish(chunk, index)  # also a chunk that failed: an unfinished one would hold the line
+
+    async def _stream(self, chunk: SpokenChunk, index: int) -> None:
+        silence, now = LeadingSilence(loud=index > 0), asyncio.get_running_loop().time
+        async with asyncio.timeout(STALLED_S) as deadline:
             async with self._synthesizer.speak(self._session_id, chunk.text) as stream:
                 async for pcm in stream:
                     self._write(chunk, index, silence.cut(pcm))
+                    deadline.reschedule(now() + STALLED_S)
                 chunk.marks = tuple(silence.moved(mark) for mark in stream.marks)
-        finally:
-            self._finish(chunk, index)  # also a chunk that failed: an unfinished one would hold the line
+        chunk.complete = True
 
     def _begin(self, chunk: SpokenChunk, speakable: SourceText | None, start: int) -> int:
         index = len(self._chunks)
@@ -130,7 +154,6 @@ class SpokenReply:
             self._on_first_audio = None
 
     def _finish(self, chunk: SpokenChunk, index: int) -> None:
-        chunk.complete = True
         if chunk.samples:
             self._playout.finish(self.turn, index)
         else:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Protocol
 
 import msgspec
 
+from her_os.contracts.errors import CancelledTurn, ContextOverflowError
 from her_os.contracts.language_model import LanguageModel, Message, TextDelta, ToolCall, ToolCallRequest, ToolSpec
 from her_os.conversation.history import History
 from her_os.conversation.sentences import SentenceChunk, SentenceCutter
@@ -16,6 +18,7 @@ from her_os.conversation.sentences import SentenceChunk, SentenceCutter
 log = logging.getLogger(__name__)
 
 MAX_TOOL_ROUNDS = 4
+_NOT_RUN = '{"error": "cancelled", "say": ""}'
 
 
 class Toolbox(Protocol):
@@ -31,8 +34,9 @@ class Toolbox(Protocol):
 
 @dataclass
 class Thought:
-    """What a turn's thinking did so far."""
+    """What a turn's thinking did so far. `is_current` tells whether the turn still stands: else no tool is run."""
 
+    is_current: Callable[[], bool]
     tools: list[str] = field(default_factory=list[str])
     messages: list[Message] = field(default_factory=list[Message])
     """Tool calls and results, to enter the history whether or not the reply is heard to its end."""
@@ -58,22 +62,30 @@ class Thinker:
         self._say_results = say_results
 
     async def think(self, history: History, thought: Thought) -> AsyncGenerator[SentenceChunk]:
-        """Chunks of the reply, in order. Raises SidecarUnavailable, LanguageModelError."""
+        """Chunks of the reply, in order. Raises SidecarUnavailable, LanguageModelError.
+
+        Messages that do not fit into the model's context after all are compacted to the last exchange, once.
+        """
         await self._keep_within_budget(history)
         cutter = SentenceCutter()
         for _ in range(MAX_TOOL_ROUNDS):
             calls: list[ToolCall] = []
             said = ""
-            async with self._model.reply(
-                [*history.messages(), *thought.messages], self._toolbox.specs, slot=self._slot
-            ) as events:
-                async for event in events:
-                    if isinstance(event, TextDelta):
-                        said += event.text
-                        for chunk in cutter.feed(event.text):
-                            yield chunk
-                    elif isinstance(event, ToolCallRequest):
-                        calls.append(event.call)
+            messages = [*history.messages(), *thought.messages]
+            try:
+                async with self._model.reply(messages, self._toolbox.specs, slot=self._slot) as events:
+                    async for event in events:
+                        if isinstance(event, TextDelta):
+                            said += event.text
+                            for chunk in cutter.feed(event.text):
+                                yield chunk
+                        elif isinstance(event, ToolCallRequest):
+                            calls.append(event.call)
+            except ContextOverflowError:
+                if not history.compact(keep_exchanges=1):
+                    raise
+                log.warning("the call outgrew the model's context; going on with the last exchange")
+                continue
             for chunk in cutter.flush():
                 yield chunk
             if not calls:
@@ -88,15 +100,23 @@ class Thinker:
                 return
 
     async def _run_tools(self, calls: list[ToolCall], said: str, thought: Thought) -> list[str]:
-        """Run the calls of one round in order; what each has to say."""
-        thought.messages.append(Message("assistant", said, tool_calls=tuple(calls)))
-        answers: list[str] = []
-        for call in calls:
-            thought.tools.append(call.name)
-            result = await self._toolbox.run(call)
-            thought.messages.append(Message("tool", result, tool_call_id=call.id))
-            answers.append(msgspec.json.decode(result, type=_ToolAnswer).say)
-        return answers
+        """Run the calls of one round in order; what each has to say.
+
+        Every call gets a result, also one that an interruption kept from running: templates insist on it.
+        """
+        results: list[str] = []
+        try:
+            for call in calls:
+                if not thought.is_current():
+                    raise CancelledTurn("no tool is run for a turn that is over")
+                thought.tools.append(call.name)
+                results.append(await self._toolbox.run(call))
+        finally:
+            thought.messages.append(Message("assistant", said, tool_calls=tuple(calls)))
+            for call, result in zip_longest(calls, results, fillvalue=None):
+                assert call is not None
+                thought.messages.append(Message("tool", result or _NOT_RUN, tool_call_id=call.id))
+        return [msgspec.json.decode(result, type=_ToolAnswer).say for result in results]
 
     async def _keep_within_budget(self, history: History) -> None:
         while history.characters() / 3 > self._budget:  # three characters a token is on the safe side: ask

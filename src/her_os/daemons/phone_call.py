@@ -154,7 +154,7 @@ def _assemble(
         contacts=house.contacts,
         hang_up=lambda: orchestrator.request_hang_up(),
     )
-    detector, barge_in = SileroVoiceActivity(), settings.environment.enable_barge_in
+    epoch, detector, barge_in = TurnEpoch(), SileroVoiceActivity(), settings.environment.enable_barge_in
     thinker = Thinker(
         house.model,
         ToolRegistry(tools),
@@ -179,14 +179,19 @@ def _assemble(
             ),
             detector.window_ms,
         ),
-        history=History(SYSTEM_MESSAGE.format(name=settings.assistant.name), timers.open_tasks),
-        replier=Replier(line.call_id, line.playout, house.synthesizer, thinker, phrases),
+        history=History(
+            SYSTEM_MESSAGE.format(name=settings.assistant.name),
+            timers.open_tasks,
+            [name for contact in house.contacts.contacts() for name in (contact.name, *contact.aliases)],
+        ),
+        replier=Replier(line.call_id, line.playout, house.synthesizer, thinker, phrases, epoch),
         journal=journal,
-        epoch=TurnEpoch(),
+        epoch=epoch,
         tap=recorder,
         greeting=settings.assistant.greeting,
         farewell=settings.assistant.farewell,
         idle_hangup_s=limits.idle_hangup_ms / 1000,
+        open_tasks=timers.open_tasks,
         log_speech=settings.phone.log_speech,
     )
     orchestrator = _strategy(settings, parts, house.synthesizer, detector.window_ms)
@@ -222,4 +227,6 @@ def _open_recorder(settings: Settings, call_id: str) -> StereoRecorder | None:
 def _open_journal(house: House, line: CallLine, mode: str, recording: str) -> CallRecord | SilentJournal:
     if house.call_log is None:
         return SilentJournal()
-    return house.call_log.begin(line.call_id, line.caller, mode=mode, recording=recording)
+    return house.call_log.begin(
+        line.call_id, line.caller, mode=mode, recording=recording, codec=line.statistics().codec
+    )

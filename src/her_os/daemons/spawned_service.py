@@ -44,7 +44,7 @@ class SpawnedService:
         self.workdir, self.port = parts.workdir, parts.port
         self._parts, self._notify = parts, notify
         self._spawning = asyncio.Lock()
-        self._begun = False
+        self._begun = self._held = False
         self._child = ChildProcess(
             parts.command, parts.environment, on_line, workdir=parts.workdir, kill_after_s=parts.kill_after_s
         )
@@ -62,15 +62,16 @@ class SpawnedService:
                 return
             self._notify.open()
             await self._child.start(held=True)
+            self._held = True
         await self._prepared_or_over()
 
     async def start(self) -> None:
         async with self._spawning:
             self._begun = True
-            if self._child.pid is not None:
+            if self._held:  # whatever became of it meanwhile: if it has ended, that was this life
+                self._held = False
                 self._child.release()
                 return
-            await self._child.stop(0)  # what a preparation that failed has left
             self._notify.open()
             await self._child.start()
 
@@ -90,7 +91,7 @@ class SpawnedService:
 
     async def stop(self, grace_sec: float) -> None:
         await self._child.stop(grace_sec)
-        self._begun = False
+        self._begun = self._held = False
         self._notify.close()
 
     def kill(self) -> None:

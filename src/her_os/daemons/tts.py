@@ -28,7 +28,7 @@ async def main(settings: Settings, secrets: Secrets, engine: TextToSpeechEngine 
 def build(settings: Settings, secrets: Secrets, engine: TextToSpeechEngine) -> HttpDaemon:
     """Wire the daemon. Raises ConfigError for a voice that the engine does not have."""
     tts = settings.tts
-    voice = _default_voice(tts.voice, tts.engine, engine)
+    voice = default_voice(tts.voice, tts.engine, engine)
     registry = CollectorRegistry()
     thread = SynthesisThread(engine)
     book: SessionBook[SynthesisJob] = SessionBook(time.monotonic, tts.tombstone_s)
@@ -55,8 +55,11 @@ def build(settings: Settings, secrets: Secrets, engine: TextToSpeechEngine) -> H
     )
 
 
-def _default_voice(wanted: str, configured_engine: str, engine: TextToSpeechEngine) -> str:
-    """The configured voice. A fallback engine speaks with its own: the configured one was meant for another."""
+def default_voice(wanted: str, configured_engine: str, engine: TextToSpeechEngine) -> str:
+    """The configured voice. A fallback engine speaks with its own: the configured one was meant for another.
+
+    Raises ConfigError for a voice that nobody has.
+    """
     if not wanted or wanted in engine.voices:
         return wanted
     if engine.name != configured_engine:

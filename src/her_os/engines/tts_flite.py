@@ -11,6 +11,7 @@ import ctypes as c
 import threading
 import unicodedata
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from her_os.contracts.audio import SAMPLE_WIDTH
@@ -67,8 +68,12 @@ def _library(name: str) -> c.CDLL:
     return c.CDLL(f"{name}.so.1", mode=c.RTLD_GLOBAL)
 
 
+_one_at_a_time = threading.Lock()
+"""Flite's lexicon and voices are static data of the process, shared by all engines in it."""
+
+
 class FliteEngine:
-    """TextToSpeechEngine over libflite. One thread at a time; the synthesis thread sees to that."""
+    """TextToSpeechEngine over libflite."""
 
     name = "flite"
 
@@ -89,19 +94,12 @@ class FliteEngine:
 
     def load(self) -> None:
         try:
-            flite = _library("libflite")
-            _library("libflite_cmulex")
-            _library("libflite_usenglish")
-            flite.flite_init()
-            _declare(flite)
-            for voice in VOICES:
-                self._voices[voice] = _register(flite, voice)
+            self._flite, self._voices = _flite_of_this_process()
         except (OSError, AttributeError) as error:
             raise ConfigError(
                 f"flite cannot be loaded ({error}); install the package libflite1, or set the engine to espeak",
                 field="tts.engine",
             ) from error
-        self._flite = flite
         self._sample_rate = self._warm()
 
     def _warm(self) -> int:
@@ -135,7 +133,7 @@ class FliteEngine:
     def unload(self) -> None:
         """Forget the library. Its voices are static data of the process, there is nothing to free."""
         self._flite = None
-        self._voices.clear()
+        self._voices = {}
 
 
 class _Run:
@@ -173,10 +171,11 @@ class _Run:
 def _speak_piece(flite: c.CDLL, voice: Any, info: Any, piece: str, run: _Run) -> int:
     """Synthesise one piece through `run`. Returns the sample rate that flite named. Raises what `emit` raised."""
     callback = _Callback(run.on_chunk)
-    info.contents.asc = callback
-    utterance = flite.flite_synth_text(_ascii(piece), c.cast(voice, c.c_void_p))
-    if utterance:
-        flite.delete_utterance(utterance)
+    with _one_at_a_time:
+        info.contents.asc = callback
+        utterance = flite.flite_synth_text(_ascii(piece), c.cast(voice, c.c_void_p))
+        if utterance:
+            flite.delete_utterance(utterance)
     if run.failure is not None:
         raise run.failure
     if not utterance:
@@ -188,6 +187,17 @@ def _ascii(text: str) -> bytes:
     """Flite's lexicon is ASCII: accents are folded (`caf\u00e9` -> cafe), what has no ASCII form is left out."""
     plain = text.replace("\u2019", "'").replace("\u2026", "...").replace("\u2014", ", ").replace("\u00df", "ss")
     return unicodedata.normalize("NFKD", plain).encode("ascii", "ignore")
+
+
+@cache
+def _flite_of_this_process() -> tuple[c.CDLL, dict[str, tuple[Any, Any]]]:
+    """The library and its voices, set up once: a second registration would free what the first one handed out."""
+    flite = _library("libflite")
+    _library("libflite_cmulex")
+    _library("libflite_usenglish")
+    flite.flite_init()
+    _declare(flite)
+    return flite, {voice: _register(flite, voice) for voice in VOICES}
 
 
 def _declare(flite: c.CDLL) -> None:
@@ -205,7 +215,7 @@ def _declare(flite: c.CDLL) -> None:
 def _register(flite: c.CDLL, name: str) -> tuple[Any, Any]:
     """Register a voice and give it streaming. Returns pointers to the voice and its streaming info.
 
-    The voice owns the streaming info; registering twice returns the same voice, so its info is replaced.
+    The voice owns the streaming info. A second registration returns the same voice, and its new info frees the old.
     """
     register = getattr(_library(f"libflite_cmu_us_{name}"), f"register_cmu_us_{name}")
     register.restype = c.POINTER(_Voice)

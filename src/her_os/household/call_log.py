@@ -43,7 +43,9 @@ CREATE INDEX IF NOT EXISTS notes_of_call ON notes(call_id);
 
 _CLOSE_CRASHED = """
 UPDATE calls SET outcome = 'crashed',
-    ended_at = COALESCE((SELECT max(at) FROM turns WHERE call_id = calls.id), started_at)
+    ended_at = (SELECT max(at) FROM (
+        SELECT started_at AS at UNION ALL SELECT at FROM turns WHERE call_id = calls.id
+        UNION ALL SELECT at FROM notes WHERE call_id = calls.id))
 WHERE outcome = 'open'
 """
 
@@ -64,12 +66,13 @@ class CallLog:
         self._thread = threading.Thread(target=self._write, name="call-log", daemon=True)
         self._thread.start()
 
-    def begin(self, call_id: str, caller: CallerInfo, *, mode: str, recording: str) -> CallRecord:
+    def begin(self, call_id: str, caller: CallerInfo, *, mode: str, recording: str, codec: str = "") -> CallRecord:
         """A call was answered."""
+        who = (caller.uri, caller.display_name, caller.account, caller.kind)
         self._put(
-            "INSERT INTO calls (id, started_at, caller_uri, caller_name, account, kind, mode, recording) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (call_id, time.time(), caller.uri, caller.display_name, caller.account, caller.kind, mode, recording),
+            "INSERT INTO calls (id, started_at, caller_uri, caller_name, account, kind, mode, recording, codec) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (call_id, time.time(), *who, mode, recording, codec),
         )
         return CallRecord(call_id, self._put)
 
@@ -97,8 +100,15 @@ class CallRecord:
     def __init__(self, call_id: str, put: Callable[[str, tuple[Any, ...]], None]) -> None:
         self._call_id, self._put = call_id, put
 
+    def turn_begun(self, turn: int, caller_text: str) -> None:
+        """Keep what is about to be answered."""
+        self._put(
+            "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, '', '', 'unfinished', '', NULL, NULL, '')",
+            (self._call_id, turn, time.time(), caller_text),
+        )
+
     def turn_finished(self, record: TurnRecord) -> None:
-        """Keep a turn."""
+        """Keep a turn, in the place of its beginning."""
         cancel = msgspec.json.encode(record.cancel).decode() if record.cancel else None
         self._put(
             "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -131,6 +141,9 @@ class CallRecord:
 
 class SilentJournal:
     """The journal of a house that keeps no call log."""
+
+    def turn_begun(self, turn: int, caller_text: str) -> None:
+        """Nothing is kept."""
 
     def turn_finished(self, record: TurnRecord) -> None:
         """Nothing is kept."""

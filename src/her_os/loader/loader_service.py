@@ -27,10 +27,11 @@ class StartFailed(HerOsError):
 
     code = "start_failed"
 
-    def __init__(self, message: str, exit_status: int | None = None) -> None:
-        super().__init__(message)
-        self.exit_status = exit_status
-        """With which status the service ended, if that is why."""
+
+class Misconfigured(StartFailed):
+    """A service said that its configuration is wrong. Its own line names the place."""
+
+    code = "misconfigured"
 
 
 class UnknownService(HerOsError):
@@ -62,8 +63,8 @@ class LoaderService:
     async def start_all(self) -> None:
         """Start the services one by one, each after the one before is ready, and warm.
 
-        Returns when the system is ready or degraded, or when it was stopped meanwhile. Raises StartFailed, and
-        whatever the check before the start refuses.
+        Returns when the system is ready or degraded, or when it was stopped meanwhile. Raises StartFailed,
+        Misconfigured, and whatever the check before the start refuses with.
         """
         self._to(LoaderState.PRECHECK)
         await self._boot.begin(self._start_order)
@@ -73,7 +74,7 @@ class LoaderService:
             await self._boot.before(service)
             self._starting = service.name
             self._to(LoaderState.STARTING)
-            log.info("STARTING %s", service.name)
+            log.info("starting %s", service.name)
             self._tasks[service.name] = task = service.start()
             if following is not None and self._plan.prewarm_next:
                 self._run_aside(following.prepare(), f"prepare {following.name}")
@@ -168,8 +169,11 @@ class LoaderService:
         """Raise what made a service's start fail, where all are needed."""
         if task.done() and not task.cancelled():
             task.result()
-        if service.is_down and self._plan.needs_all:
-            raise StartFailed(f"{service.name} {service.last_failure}; see its lines above", service.exit_status)
+        if not (service.is_down and self._plan.needs_all):
+            return
+        if service.misconfigured:
+            raise Misconfigured(f"{service.name} has a mistake in its configuration: mend what its line above names")
+        raise StartFailed(f"{service.name} {service.last_failure}; see its lines above")
 
     async def _become_ready(self) -> None:
         """Every service is ready: wait until all are warm, and the boot is complete; or until things change."""

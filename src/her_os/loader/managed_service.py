@@ -23,7 +23,8 @@ class ManagedService(ABC):
         self.name = name
         self.state = ServiceState.STOPPED
         self.last_failure = ""
-        self.exit_status: int | None = None
+        self.misconfigured = False
+        """Whether it was given up because its configuration is wrong, which no restart mends."""
         self.restarts = 0
         self.ready_timeout_s: float | None = None
         self.time_to_ready_s: float | None = None

@@ -240,8 +240,8 @@ class SupervisedService(ManagedService):
 
     def _explain(self, status: int) -> _End:
         cause = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
-        self.exit_status = status
-        if status == EX_CONFIG:
+        self.misconfigured = status == EX_CONFIG
+        if self.misconfigured:
             return _End(cause, final="its configuration is wrong")
         return _End(cause, final="" if self._policy.wants_restart(status) else f"restarts are {self._policy.kind}")
 

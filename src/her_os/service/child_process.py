@@ -70,7 +70,7 @@ class ChildProcess:
         """Tell a process that was started `held` that its turn has come."""
         pipe = self._process.stdin if self._process is not None else None
         if pipe is not None:
-            pipe.write(GO)
+            pipe.write(GO)  # where it has ended meanwhile, asyncio drops this
             pipe.close()
 
     async def wait(self) -> int:

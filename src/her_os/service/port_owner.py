@@ -37,6 +37,18 @@ def port_is_free(host: str, port: int, transport: Transport) -> bool:
     return True
 
 
+def why_not_ours(host: str, transport: Transport) -> str:
+    """Why nothing can listen on the address `host`, whatever the port; empty where it can."""
+    kind = socket.SOCK_STREAM if transport == "tcp" else socket.SOCK_DGRAM
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, 0, type=kind, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family, kind | socket.SOCK_CLOEXEC) as probe:
+            probe.bind(address)
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
 def find_port_owner(port: int, transport: Transport) -> PortOwner:
     """The process that holds the port, as far as we may know."""
     for connection in psutil.net_connections(kind=transport):

@@ -10,9 +10,11 @@ from pathlib import Path
 import msgspec
 
 from her_os.contracts.errors import ConfigError
-from her_os.settings.cross_checks import settle
+from her_os.settings.agreement import find_disagreements
+from her_os.settings.loader_agreement import resolve_second_names
+from her_os.settings.positions import located
 from her_os.settings.schema import Environment, Settings
-from her_os.settings.yaml_file import read_yaml_lines
+from her_os.settings.yaml_file import read_yaml
 
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 _NOT_IN_FILE = ("source", "environment")
@@ -24,20 +26,23 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
     `path`, else HER_OS_CONFIG, else ./config/her-os.yaml, else the one that ships with her-os.
     Raises ConfigError for anything wrong in the file or in a flag.
     """
+    settings = read_settings(path, environ)
+    for disagreement in find_disagreements(settings):
+        raise located(disagreement, settings.source)
+    return settings
+
+
+def read_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """As `load_settings`, but each setting is judged by itself only: whether they agree is not asked."""
     environ = os.environ if environ is None else environ
     file = _find(path, environ)
-    settings, line_of = read_yaml_lines(file, Settings) if file else (Settings(), _no_lines)
+    settings = read_yaml(file, Settings) if file else Settings()
     for name in _NOT_IN_FILE:
         if file and getattr(settings, name) != getattr(Settings(), name):
             raise ConfigError("cannot be set in the file; it is an environment flag", file=str(file), field=name)
-    name = str(file or "defaults")
-    settings = settle(settings, lambda field, why: ConfigError(why, file=name, line=line_of(field), field=field))
     source = str(file.resolve()) if file else str(embedded_config_dir() / "her-os.yaml")
-    return msgspec.structs.replace(settings, source=source, environment=_environment(environ))
-
-
-def _no_lines(_field: str) -> int | None:
-    """The defaults have no lines."""
+    settings = msgspec.structs.replace(settings, source=source, environment=_environment(environ))
+    return resolve_second_names(settings)
 
 
 def embedded_config_dir() -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -12,10 +11,9 @@ import msgspec
 import yaml
 
 from her_os.contracts.errors import ConfigError
+from her_os.settings.positions import line_of, start_line
 
 T = TypeVar("T")
-LineOf = Callable[[str], int | None]
-"""The line of a field such as `phone.sip_port`."""
 _RENAMED = {"supervision": "is now part of `loader`; delete it, and see config/her-os.yaml"}
 _LOCATION = re.compile(r"^(?P<what>.*?)(?: - at (?:`key` in )?`(?:key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]+)`")
@@ -23,26 +21,15 @@ _UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]+)`")
 
 def read_yaml(path: Path, kind: type[T]) -> T:
     """Read `path` as `kind`, or raise ConfigError naming file, line, field and what was expected."""
-    return parse_yaml(_read(path), kind, file=str(path))
-
-
-def read_yaml_lines(path: Path, kind: type[T]) -> tuple[T, LineOf]:
-    """The same, with a function that tells a field's line, for what is only found out later."""
-    text = _read(path)
-    value = parse_yaml(text, kind, file=str(path))
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    return value, lambda field: _line_of(root, field.split("."))
-
-
-def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"cannot be read ({error.strerror}); check the path and its permissions", file=str(path)
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError("is not UTF-8 text; save it as UTF-8", file=str(path)) from error
+    return parse_yaml(text, kind, file=str(path))
 
 
 def parse_yaml(text: str, kind: type[T], *, file: str) -> T:
@@ -85,7 +72,7 @@ def _refuse_duplicates(node: yaml.Node | None, file: str, path: str = "") -> Non
             name = str(key.value)
             here = f"{path}.{name}".lstrip(".")
             if name in seen:
-                raise ConfigError("is given twice; keep one of them", file=file, line=_start(key), field=here)
+                raise ConfigError("is given twice; keep one of them", file=file, line=start_line(key), field=here)
             seen.add(name)
             _refuse_duplicates(child, file, here)
     elif isinstance(node, yaml.SequenceNode):
@@ -103,7 +90,7 @@ def _explain(message: str, root: yaml.Node | None, kind: type[Any], file: str) -
         what = _unknown_field(".".join(steps), _known_fields(kind, steps[:-1]))
     else:
         what = what[0].lower() + what[1:]
-    return ConfigError(what, file=file, line=_line_of(root, steps), field=".".join(steps))
+    return ConfigError(what, file=file, line=line_of(root, steps)[0], field=".".join(steps))
 
 
 def _unknown_field(path: str, known: list[str]) -> str:
@@ -113,29 +100,6 @@ def _unknown_field(path: str, known: list[str]) -> str:
     known = [one for one in known if one != name]  # it is known elsewhere: another readiness type has it
     close = difflib.get_close_matches(name, known, n=1)
     return f"unknown field; did you mean `{close[0]}`?" if close else f"unknown field; known here: {', '.join(known)}"
-
-
-def _start(node: yaml.Node) -> int | None:
-    return node.start_mark.line + 1 if node.start_mark else None
-
-
-def _line_of(root: yaml.Node | None, steps: list[str]) -> int | None:
-    node = root
-    line = _start(node) if node else None
-    for step in steps:
-        key, node = _child(node, step)
-        if node is None:
-            break
-        line = _start(key or node)
-    return line
-
-
-def _child(node: yaml.Node | None, step: str) -> tuple[yaml.Node | None, yaml.Node | None]:
-    if isinstance(node, yaml.MappingNode):
-        return next(((key, child) for key, child in node.value if str(key.value) == step), (None, None))
-    if isinstance(node, yaml.SequenceNode) and step.isdigit() and int(step) < len(node.value):
-        return None, node.value[int(step)]
-    return None, None
 
 
 def _known_fields(kind: Any, steps: list[str]) -> list[str]:

@@ -113,7 +113,7 @@ class SipServer:
             call.reject(Refusal(status, error.message))
             return
         call.ring()
-        log.info("call %s from %s at %s:%d", line.call_id, caller.uri, *call.peer)
+        log.info("call %s rings, by way of %s:%d", line.call_id, *call.peer)
         task = asyncio.create_task(self._look_after(line), name=f"call {line.call_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -137,6 +137,8 @@ class SipServer:
         finally:
             watch.cancel()
             await asyncio.wait({watch})
+            if not watch.cancelled() and (bug := watch.exception()):
+                log.error("call %s was no longer watched", line.call_id, exc_info=bug)
             await line.hang_up("the conversation is over")
 
     async def _watch(self, line: SipLine) -> None:
@@ -145,4 +147,9 @@ class SipServer:
             await asyncio.sleep(self._silence_s)
             quiet_ms = line.statistics().extra.get("since_last_packet_ms", 0.0)
             if line.answered and (quiet_ms < 0 or quiet_ms > self._silence_s * 1000):
-                await line.probe()
+                try:
+                    await line.probe()
+                except CallEnded:
+                    return  # it ended while we asked
+                except HerOsError as error:
+                    log.warning("call %s: the far end could not be asked: %s", line.call_id, error.message)

@@ -12,7 +12,7 @@ import pytest
 
 from her_os.contracts.audio import InboundFrame
 from her_os.contracts.call_line import CallerInfo
-from her_os.contracts.errors import CallEnded, ConfigError
+from her_os.contracts.errors import CallEnded, ConfigError, ProtocolError
 from her_os.settings.schema import Phone
 from her_os.telephony.rtp.ports import PortPool
 from her_os.telephony.sip.accounts import AccountStore
@@ -174,28 +174,34 @@ async def test_strangers_need_the_right_password(tmp_path: Path, caplog: pytest.
             with pytest.raises(CallRefused) as caught:
                 await call(agent, server, credentials)
             assert caught.value.status == 401
+            assert "her-os phone" in caught.value.reason
         assert daemon.lines == []
         line = await call(agent, server, Credentials("kitchen", password))
         assert daemon.callers[-1].account == "kitchen"
         await line.hang_up()
-    assert "refused INVITE from 127.0.0.1: wrong name or password" in caplog.text
+    assert "refused INVITE from 127.0.0.1: wrong name or password; compare them with `her-os phone list`" in caplog.text
     assert password not in caplog.text
     assert "Digest" not in caplog.text
 
 
-async def test_the_allowlist(tmp_path: Path) -> None:
+async def test_the_allowlist(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     daemon, accounts = Daemon(), AccountStore(tmp_path, "her-os")
     kitchen, hall = Credentials("kitchen", accounts.add("kitchen")), Credentials("hall", accounts.add("hall"))
     async with serving(daemon, tmp_path, trusted=STRANGERS, allowlist=("hall",)) as server, user_agent() as agent:
         with pytest.raises(CallRefused) as caught:
             await call(agent, server, kitchen)
-        assert (caught.value.status, caught.value.reason) == (403, "kitchen is not in the allowlist")
+        assert (caught.value.status, caught.value.phrase) == (
+            403,
+            "Forbidden: account kitchen is not in phone.allowlist",
+        )
+        assert "add it there and restart" in caught.value.reason
         with pytest.raises(CallRefused):
             await agent.register(target(server), kitchen)
         assert await agent.register(target(server), hall) == 300
         assert server.registrar.accounts() == ["hall"]
         assert await agent.register(target(server), hall, expires_s=0) == 0
         assert server.registrar.accounts() == []
+    assert "kitchen is not in phone.allowlist; add it there and restart" in caplog.text
 
 
 async def test_an_account_added_later_and_one_removed(tmp_path: Path) -> None:
@@ -305,13 +311,61 @@ async def test_a_phone_that_lost_its_power(tmp_path: Path) -> None:
         assert daemon.ears[0].ended == ["the far end is gone"]
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ProtocolError("no SIP"), "the far end could not be asked: no SIP"),
+        (ValueError("a bug"), "was no longer watched"),
+        (CallEnded("the caller hung up"), ""),
+    ],
+)
+async def test_a_far_end_that_cannot_be_asked_is_told_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, told: str
+) -> None:
+    daemon, asked = Daemon(), list[str]()
+
+    async def probe(line: SipLine) -> bool:
+        asked.append(line.call_id)
+        raise error
+
+    monkeypatch.setattr(SipLine, "probe", probe)
+    async with serving(daemon, tmp_path, silence_s=0.02) as server, raw_peer(server.port) as peer:
+        peer.send(peer.request("INVITE", body=OFFER))
+        for status in (100, 180, 200):
+            await peer.response(status)
+        peer.send(peer.request("ACK"))
+        await until(lambda: len(asked) > isinstance(error, ProtocolError))
+        peer.send(peer.request("BYE", cseq=2))
+        await until(lambda: daemon.ears[0].ended)
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert told in "".join(warnings)
+    assert bool(warnings) is bool(told)
+
+
+async def test_who_calls_is_left_to_the_phone_loop_to_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with serving(Daemon(), tmp_path) as server, user_agent() as agent:
+        await (await call(agent, server)).hang_up()
+    assert "rings, by way of 127.0.0.1:" in caplog.text
+    assert " from sip:" not in caplog.text
+
+
 async def test_a_taken_port_is_a_clear_error(tmp_path: Path) -> None:
     async with serving(Daemon(), tmp_path) as server:
         phone = Phone(sip_host="127.0.0.1", sip_port=server.port)
         second = SipServer(phone, AccountStore(tmp_path, "her-os"), Daemon().on_call)
-        with pytest.raises(ConfigError, match="cannot listen"):
+        with pytest.raises(ConfigError, match="cannot listen") as caught:
             await second.start()
+        assert caught.value.field == "phone.sip_port"
         await second.stop()
+
+
+async def test_an_address_that_is_not_ours_is_a_mistake_of_the_host(tmp_path: Path) -> None:
+    server = SipServer(Phone(sip_host="192.0.2.1"), AccountStore(tmp_path, "her-os"), Daemon().on_call)
+    with pytest.raises(ConfigError, match="expected an address of this machine") as caught:
+        await server.start()
+    assert caught.value.field == "phone.sip_host"
+    await server.stop()
 
 
 async def test_the_advertised_address(tmp_path: Path) -> None:

@@ -16,6 +16,14 @@ from her_os.telephony.sip.via import Address
 
 log = logging.getLogger(__name__)
 LOOPBACK_NETWORKS = ("127.0.0.0/8", "::1/128")
+_ASKS_FOR_ACCOUNT = "an account is needed: run `her-os phone add NAME`, then enter its name and password in the phone"
+_COMPARE = "compare them with `her-os phone list`; `her-os phone remove NAME` and `add NAME` make a new password"
+_WHAT_TO_DO = {
+    "wrong name or password": _COMPARE,
+    "no credentials": "what the phone sent is for another realm; it must be that of phone.realm",
+    "an algorithm we did not offer": "set the phone to MD5 digest, or to choose by itself",
+}
+"""By what the authenticator found; other problems mend themselves when the phone asks again."""
 _QUIET_S = 10.0
 _MAX_SOURCES = 1000
 
@@ -53,14 +61,17 @@ class AccessPolicy:
         if result.username and (not self._allowlist or result.username in self._allowlist):
             return Admitted(result.username)
         if result.username:
-            self._tell(request, source, f"account {result.username!r} is not in phone.allowlist")
-            return Refusal(403, f"{result.username} is not in the allowlist")
+            why = f"account {result.username} is not in phone.allowlist"
+            what_to_do = "add it there and restart, or empty the list, which lets every account call"
+            self._tell(request, source, f"{why}; {what_to_do}")
+            return Refusal(403, f"{why}; {what_to_do}", phrase=f"Forbidden: {why}")
         challenges = tuple(self._authenticator.challenges(stale=result.stale))
         if "Authorization" not in request.headers:
-            return Refusal(401, headers=challenges)
+            return Refusal(401, _ASKS_FOR_ACCOUNT, challenges)
+        what_to_do = _WHAT_TO_DO.get(result.problem, "the phone should ask again by itself")
         if not result.stale:
-            self._tell(request, source, result.problem)
-        return Refusal(401, result.problem, headers=challenges)
+            self._tell(request, source, f"{result.problem}; {what_to_do}")
+        return Refusal(401, f"{result.problem}; {what_to_do}", challenges)
 
     def _is_trusted(self, host: str) -> bool:
         try:

@@ -42,11 +42,15 @@ Pairs = Iterable[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request is refused: the status to answer and a text for the far end's Reason and Warning headers."""
+    """Why a request is refused: the status to answer and a text for the far end's Reason and Warning headers.
+
+    `phrase` takes the place of the status' own: it is what most phones show on their display.
+    """
 
     status: int
     reason: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    phrase: str = ""
 
     def header_pairs(self) -> list[tuple[str, str]]:
         """Extra headers of the refusing response."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import Callable
@@ -24,14 +25,12 @@ class UdpTransport(asyncio.DatagramProtocol):
         self.host, self.port = "", 0
 
     async def open(self, host: str, port: int) -> None:
-        """Bind; port 0 takes a free one. Raises ConfigError when the address is taken or not ours."""
+        """Bind; port 0 takes a free one. Raises ConfigError when the port is taken or the address not ours."""
         loop = asyncio.get_running_loop()
         try:
             transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(host, port))
         except OSError as error:
-            raise ConfigError(
-                f"cannot listen on {host}:{port}/udp: {error.strerror or error}", field="sip_port"
-            ) from error
+            raise _explain(error, host, port) from error
         self._transport = transport
         self.host, self.port = transport.get_extra_info("sockname")[:2]
 
@@ -66,3 +65,10 @@ class UdpTransport(asyncio.DatagramProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed.set()
+
+
+def _explain(error: OSError, host: str, port: int) -> ConfigError:
+    what = f"cannot listen on {host}:{port}/udp: {error.strerror or error}"
+    if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+        return ConfigError(f"{what}; stop the program that has it, or choose another port", field="phone.sip_port")
+    return ConfigError(f"{what}; expected an address of this machine, or 0.0.0.0", field="phone.sip_host")

@@ -238,11 +238,11 @@ class UserAgent:
         return self.signalling.transactions.accept(request, source).respond(response)
 
     def _refuse(self, request: SipRequest, source: Address, refusal: Refusal) -> None:
-        self._reply(request, source, refusal.status, refusal.header_pairs())
+        self._reply(request, source, refusal.status, refusal.header_pairs(), refusal.phrase)
 
-    def _reply(self, request: SipRequest, source: Address, status: int, extra: Pairs) -> None:
+    def _reply(self, request: SipRequest, source: Address, status: int, extra: Pairs, phrase: str = "") -> None:
         """Answer without state: nothing a stranger sends can fill our memory."""
-        response = make_response(request, status, to_tag=self._stateless_tag(request), extra=extra)
+        response = make_response(request, status, to_tag=self._stateless_tag(request), extra=extra, phrase=phrase)
         self.signalling.transactions.reply(request, source, response)
 
     def _stateless_tag(self, request: SipRequest) -> str:
