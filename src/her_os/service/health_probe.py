@@ -20,6 +20,11 @@ class Health:
     ready: bool
     detail: str
 
+    @property
+    def state(self) -> str:
+        """In a word: `ready`, `not ready` or `down`."""
+        return "ready" if self.ready else "not ready" if self.reachable else "down"
+
 
 def reachable_host(bound: str) -> str:
     """The address on which something bound to `bound` can be asked from this machine."""

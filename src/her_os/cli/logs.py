@@ -1,0 +1,22 @@
+"""`her-os logs NAME`: the last lines of one daemon, from the loader that spawned it or from the journal."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from her_os.cli.options import ConfigFile
+from her_os.cli.status import loader_client
+from her_os.settings import load_settings
+
+
+def logs(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="llm, stt, tts or phone.")],
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=1000, help="How many.")] = 100,
+    config: ConfigFile = None,
+) -> None:
+    """Show the last lines that a daemon has logged. Under systemd they are those of `journalctl -u her-os-NAME`."""
+    for line in asyncio.run(loader_client(load_settings(config)).logs(name, lines)):
+        typer.echo(line)
