@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Annotated
 
 import typer
@@ -18,5 +19,9 @@ def logs(
     config: ConfigFile = None,
 ) -> None:
     """Show the last lines that a daemon has logged. Under systemd they are those of `journalctl -u her-os-NAME`."""
-    for line in asyncio.run(loader_client(load_settings(config)).logs(name, lines)):
+    loader = loader_client(load_settings(config))
+    if asyncio.run(loader.status()).mode == "systemd":
+        unit = f"her-os-{name}.service"
+        os.execvp("journalctl", ["journalctl", f"--unit={unit}", f"--lines={lines}"])  # noqa: S606, S607 - no shell
+    for line in asyncio.run(loader.logs(name, lines)):
         typer.echo(line)

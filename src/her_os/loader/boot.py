@@ -71,7 +71,7 @@ class Boot:
 
     async def complete(self, services: Sequence[ManagedService]) -> None:
         """The system is ready: how long did it take, and how long does it usually?"""
-        self._total_ms = self.timeline.elapsed_ms(_now())
+        self._total_ms = self.timeline.finish()
         if self._once.claim("boot-history"):
             times = {s.name: s.time_to_ready_s for s in services if s.time_to_ready_s is not None}
             late = {s.name: s.ready_timeout_s for s in services if s.timed_out and s.ready_timeout_s is not None}

@@ -25,6 +25,21 @@ class BootTimeline:
             StageTime(service=service, stage=stage, begin_ms=round(begin_ms, 1), end_ms=round(end_ms, 1))
         )
 
+    def finish(self) -> float:
+        """Let the boot have begun with its first step, if that was before us, and return how long it took, in ms."""
+        early_ms = min(0.0, *(stage.begin_ms for stage in self.stages), 0.0)
+        self._zero_s += early_ms / 1000
+        self.stages = [
+            StageTime(
+                service=stage.service,
+                stage=stage.stage,
+                begin_ms=round(stage.begin_ms - early_ms, 1),
+                end_ms=round(stage.end_ms - early_ms, 1),
+            )
+            for stage in self.stages
+        ]
+        return max((stage.end_ms for stage in self.stages), default=0.0)
+
     def elapsed_ms(self, now_s: float) -> float:
         return round((now_s - self._zero_s) * 1000, 1)
 

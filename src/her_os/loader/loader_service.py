@@ -135,6 +135,10 @@ class LoaderService:
         await service.settled()
         return self._status_of(service)
 
+    async def news(self) -> None:
+        """Wait until anything has changed."""
+        await self._news.wait()
+
     def kill_all(self) -> None:
         """End every process at once; a `stop_all` under way then finishes."""
         for service in self._services.values():

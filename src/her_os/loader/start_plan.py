@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 EX_CONFIG = 78
@@ -23,6 +23,10 @@ class StartPlan:
     """Whether everything is stopped when one service is given up."""
     needs_all: bool = True
     """Whether a start fails when one service does not come up. False where we only observe."""
+
+    def in_order(self, order: tuple[str, ...]) -> StartPlan:
+        """The same with another start order; the stop order is its reverse."""
+        return replace(self, start_order=order, stop_order=order[::-1])
 
 
 @dataclass(frozen=True)
