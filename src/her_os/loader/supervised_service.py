@@ -132,8 +132,8 @@ class SupervisedService(ManagedService):
         self.last_failure = "" if end.wished else end.cause
         delay_s = 0.0 if end.wished else None if end.final else self._budget.next_delay_s(_now())
         if delay_s is None:
-            self.to(ServiceState.FAILED)
             log.error("%s %s; not started again: %s", self.name, end.cause, end.final or "too many restarts")
+            self.to(ServiceState.FAILED)
             return False
         self.to(ServiceState.BACKOFF)
         level = logging.INFO if end.wished else logging.WARNING
