@@ -73,7 +73,7 @@ class Greeter:
             async with asyncio.timeout(speech_ms / 1000 + WATCHDOG_S):
                 heard = await self._voice.play()
         except (HerOsError, OSError) as error:  # TimeoutError is an OSError
-            log.warning("no greeting (%s); it is not tried again", error or "it took too long")
+            log.warning("no greeting (%s); it is not tried again", str(error) or "it took too long")
             return
         ended = loop.time()
         self.greetings += 1

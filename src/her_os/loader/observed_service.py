@@ -185,7 +185,8 @@ class ObservedService(ManagedService):
             async with asyncio.timeout(self._interval_s * MISSED_CHECKS):
                 await self._warm_up()
         except (HerOsError, OSError) as error:  # TimeoutError is an OSError
-            log.warning("%s could not be warmed up (%s); its first use will be slower", self.name, error or "too slow")
+            why = str(error) or "too slow"
+            log.warning("%s could not be warmed up (%s); its first use will be slower", self.name, why)
         if began - self._life < _RECENT_S:
             self.note("warm", began, _now())
         self.warm.set()

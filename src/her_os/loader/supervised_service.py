@@ -189,7 +189,8 @@ class SupervisedService(ManagedService):
             async with asyncio.timeout(self._gates.ready_timeout_s):
                 await self._unless_over(self._adapter.warm_up(), exit_task)
         except (HerOsError, OSError) as error:  # TimeoutError is an OSError
-            log.warning("%s could not be warmed up (%s); its first use will be slower", self.name, error or "too slow")
+            why = str(error) or "too slow"
+            log.warning("%s could not be warmed up (%s); its first use will be slower", self.name, why)
         self._note("warm", began)
         self.warm.set()
         self.changed()

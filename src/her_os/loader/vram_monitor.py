@@ -55,7 +55,7 @@ class VramMonitor:
         if shares and self.first_context_s is None:
             self.first_context_s = asyncio.get_running_loop().time()
         snapshot = VramSnapshot(stage=stage, gpu=gpu, delta_mb=round(delta, 1), by_service=shares)
-        if quiet and abs(delta) < _CHANGE_MB:
+        if quiet and (gpu is None or (before and abs(delta) < _CHANGE_MB)):
             return snapshot
         self.snapshots = [*self.snapshots, snapshot][-_KEPT:]
         if gpu:
