@@ -235,9 +235,9 @@ report_missing() {
 build_llama_server() { HER_OS_PYTHON=$venv/bin/python "$root/scripts/build_llama_server.sh"; }
 
 run_tests() {
-    local mark=() status=0
-    [ -z "$tier" ] || mark=(-m "${tier//-/_}")
-    "$venv/bin/python" -m pytest ${mark[@]+"${mark[@]}"} ${arguments[@]+"${arguments[@]}"} || status=$?
+    local how=(-n auto --maxprocesses 4 --dist loadfile) status=0   # a file's tests stay together and share daemons
+    [ -z "$tier" ] || how=(-m "${tier//-/_}")
+    "$venv/bin/python" -m pytest "${how[@]}" ${arguments[@]+"${arguments[@]}"} || status=$?
     [ "$status" -ne 5 ] || say "no test was selected${tier:+ (the tier --$tier has none)}"
     exit "$status"
 }

@@ -3,7 +3,8 @@
 
     .venv/bin/python scripts/analyze_streaming_bargein.py benchmark-results/streaming-2026-01-31
 
-reads run.json there and writes SUMMARY.md, timeline.png and distributions.png beside it.
+reads run.json there and writes SUMMARY.md, timeline.png and distributions.png beside it. A second run with a model that
+is still at work when it is interrupted, in busy-slot/run.json there, gives the summary its line on slots.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import matplotlib.pyplot as plt
 MEASURES = (
     ("onset_to_silence", "speech onset -> last audible packet at the caller", 100, 150),
     ("end_to_first_audio", "end of a complete utterance -> first audible packet", 500, None),
-    ("slot_free", "confirmed onset -> language model slot free", None, 300),
+    ("slot_free", "confirmed onset -> slot free, where the language model was still at work", None, 300),
     ("thread_idle", "confirmed onset -> synthesis thread idle", None, 300),
     ("chain_total", "whole cancel chain, the recogniser's 200 ms grace included", None, None),
 )
@@ -57,6 +58,7 @@ def table(run: dict[str, Any]) -> list[str]:
 
 def summary(run: dict[str, Any]) -> str:
     """SUMMARY.md."""
+    busy = run.get("busy_model") or "no other model in this run"
     cpu = [f"| {name} | {seconds:.3f} |" for name, seconds in run["cpu_per_audio_second"].items()]
     return "\n".join(
         [
@@ -80,8 +82,8 @@ def summary(run: dict[str, Any]) -> str:
             "|---|---|",
             *cpu,
             "",
-            "A slot counts only where the language model was still generating when the caller spoke; the embedded",
-            "model has usually finished long before.",
+            "The embedded model has usually finished before anybody can interrupt it; slots were measured with",
+            f"{busy} (random weights; `busy-slot/run.json`).",
             "",
             "![one interrupted turn](timeline.png)",
             "![distributions](distributions.png)",
@@ -135,6 +137,10 @@ def main() -> int:
     except (OSError, json.JSONDecodeError) as error:
         print(f"{folder / 'run.json'}: {error}; run bench_streaming_bargein.py first", file=sys.stderr)
         return 1
+    busy = folder / "busy-slot" / "run.json"
+    if busy.exists():
+        at_work = json.loads(busy.read_text())
+        run |= {"slot_free": at_work["slot_free"], "busy_model": at_work["settings"]["llm"]["model"]}
     (folder / "SUMMARY.md").write_text(summary(run))
     plot_timeline(run, folder / "timeline.png")
     plot_distributions(run, folder / "distributions.png")

@@ -6,11 +6,20 @@ phone and measures at the phone's socket. One JSON file comes out; `analyze_stre
 plots of it.
 
 How the onset is labelled: the moment at which the phone sent the first packet of the interruption whose RMS is above
--50 dBFS (`telephony/test_phone/audible.py`). Speech is audible from the first packets of these recordings on, so this
-is early rather than late; the up to 20 ms that a phone needs to fill a packet are not in it.
+-50 dBFS (`telephony/test_phone/audible.py`, which leaves a packet's first 5 ms out: there G.722's filters ring on from
+the packet before). Speech is audible from the first packets of these recordings on, so this is early rather than
+late; the up to 20 ms that a phone needs to fill a packet are not in it.
 Last audible packet: the last one, by the same threshold, that arrived at the phone before 300 ms of silence.
+Slot free: the cancel chain's `llm` leg, which closes the stream, and what the client then saw until the slot was free.
 
     .venv/bin/python scripts/bench_streaming_bargein.py --interruptions 60
+
+The embedded model has said all it has to say before anybody can interrupt it. That its slot is freed while it is
+working is measured with a larger one that never stops by itself (random weights, made in a minute):
+
+    .venv/bin/python scripts/random_gguf.py /tmp/random.gguf
+    .venv/bin/python scripts/bench_streaming_bargein.py --model /tmp/random.gguf \
+        --out benchmark-results/streaming-DATE/busy-slot
 """
 
 from __future__ import annotations
@@ -35,12 +44,11 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.e2e.running_family import Family, running_family  # noqa: E402
-from tests.e2e.voices import speak  # noqa: E402
-
 from her_os.household.call_log import read_call, read_calls  # noqa: E402
 from her_os.telephony.test_phone.phone import TestPhone  # noqa: E402
 from her_os.telephony.test_phone.wire_log import LoggedPacket  # noqa: E402
+from tests.e2e.running_family import Family, running_family  # noqa: E402
+from tests.e2e.voices import speak  # noqa: E402
 
 QUESTIONS = ("what time is it", "who are you", "what can you do", "set a timer for ten minutes", "what day is it")
 STORIES = ("tell me a story", "tell me a long story", "tell me about yourself")
@@ -48,6 +56,7 @@ INTERRUPTIONS = ("stop", "wait", "okay stop please", "what time is it", "never m
 CALLERS = ("slt", "rms", "awb", "kal16")
 SILENCE_MS = 300
 RELEASED = re.compile(r"slot \d+ free after ([\d.]+) ms")
+CANCELLED = re.compile(r"turn \d+ cancelled .* llm=(\d+)ms")
 
 
 @dataclass
@@ -70,7 +79,9 @@ class Run:
     timeline: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-async def measure_call(family: Family, voice: str, rounds: int, run: Run, rng: random.Random) -> None:
+async def measure_call(
+    family: Family, voice: str, rounds: int, run: Run, rng: random.Random, *, questions: bool
+) -> None:
     """One call: in each round a question and an interrupted story."""
     async with TestPhone() as phone:
         await phone.dial(family.uri)
@@ -79,7 +90,8 @@ async def measure_call(family: Family, voice: str, rounds: int, run: Run, rng: r
             await phone.wait_for_speech(0)
             await phone.wait_for_silence(700)
             for _ in range(rounds):
-                await measure_answer(phone, voice, rng.choice(QUESTIONS), run)
+                if questions:
+                    await measure_answer(phone, voice, rng.choice(QUESTIONS), run)
                 await measure_interruption(phone, voice, run, rng)
         run.audio_seconds += time.monotonic() - began
 
@@ -158,7 +170,14 @@ def read_cancels(family: Family, run: Run) -> None:
                 legs = {leg["name"]: leg for leg in trace["legs"]}
                 run.thread_idle.append(legs["tts"]["milliseconds"])
                 run.chain_total.append(trace["total_ms"])
-    run.slot_free.extend(float(ms) for ms in RELEASED.findall(family.log()))
+    run.slot_free.extend(slot_releases(family.log().splitlines()))
+
+
+def slot_releases(log: list[str]) -> list[float]:
+    """Confirmed onset -> slot free: the wait for the slot, and the `llm` leg of the chain whose line is the nearest."""
+    legs = [(number, float(found[1])) for number, line in enumerate(log) if (found := CANCELLED.search(line))]
+    releases = [(number, float(found[1])) for number, line in enumerate(log) if (found := RELEASED.search(line))]
+    return [wait + min(legs, key=lambda leg: abs(leg[0] - number))[1] for number, wait in releases if legs]
 
 
 def cpu_seconds(family: Family) -> dict[str, float]:
@@ -176,14 +195,18 @@ async def main() -> None:
     changes: dict[str, dict[str, Any]] = {"phone": {"record_calls": options.record}}
     if options.model:
         changes["llm"] = {"model": str(options.model.resolve())}
-    run = Run(time.strftime("%F %T"), f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores", changes)
+    told = changes | ({"llm": {"model": options.model.name}} if options.model else {})
+    run = Run(time.strftime("%F %T"), f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores", told)
     with tempfile.TemporaryDirectory() as folder:
         async with running_family(Path(folder), barge_in=True, changes=changes) as family:
-            await measure_call(family, "slt", 1, Run("", "", {}), random.Random(0))  # warms caches; not counted
+            questions = options.model is None
+            warm_up = Run("", "", {})  # fills caches; not counted
+            await measure_call(family, "slt", 1, warm_up, random.Random(0), questions=questions)
             before = cpu_seconds(family)
             calls = -(-options.interruptions // options.rounds)
             for number in range(calls):
-                await measure_call(family, CALLERS[number % len(CALLERS)], options.rounds, run, rng)
+                caller = CALLERS[number % len(CALLERS)]
+                await measure_call(family, caller, options.rounds, run, rng, questions=questions)
                 print(f"call {number + 1}/{calls}: {len(run.onset_to_silence)} interruptions", file=sys.stderr)
             after = cpu_seconds(family)
             run.cpu_per_audio_second = {name: (after[name] - before[name]) / run.audio_seconds for name in after}
@@ -199,7 +222,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--interruptions", type=int, default=60, help="how many interruptions to attempt (default 60)")
     parser.add_argument("--rounds", type=int, default=5, help="questions and interruptions a call (default 5)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--model", type=Path, help="a GGUF in place of the embedded model")
+    parser.add_argument("--model", type=Path, help="a GGUF in place of the embedded model; no questions then")
     parser.add_argument("--record", action="store_true", help="record the calls, as the default settings do")
     parser.add_argument("--out", type=Path, help="folder (default benchmark-results/streaming-DATE)")
     return parser.parse_args()

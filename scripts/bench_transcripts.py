@@ -101,15 +101,14 @@ def main() -> None:
 def alone(files: list[Path]) -> None:
     """The baseline, in this process: a model loaded once, no queue, no worker. Prints JSON."""
     from her_os.audio.sound_file import probe, read_channel
-    from her_os.audio.voice_activity import FastVoiceGate
     from her_os.contracts.transcripts import CallFacts
     from her_os.daemons.transcript_language import summarise
-    from her_os.engines.transcript_engines import create_transcript_engine
+    from her_os.daemons.transcript_recogniser import create_recogniser
     from her_os.transcripts.speech import Recording, transcribe
 
     began = time.monotonic()
     settings, texts = load_settings(), dict[str, list[str]]()
-    engine = create_transcript_engine(settings)
+    engine = create_recogniser(settings)
     engine.load()
     loaded = time.monotonic() - began
     for file in files:
@@ -119,7 +118,7 @@ def alone(files: list[Path]) -> None:
             read=lambda channel, sound=sound: read_channel(sound, channel),
         )  # fmt: skip
         call = CallFacts(call_id=file.stem)
-        transcript = transcribe(recording, call, engine, "en", lambda: FastVoiceGate(mode=1), lambda _: None)
+        transcript = transcribe(recording, call, engine, "en", lambda _: None)
         summarise(settings, LanguageRequest(transcript=transcript, call=call), lambda _: None)
         texts[str(file)] = [segment.text for segment in transcript.segments]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

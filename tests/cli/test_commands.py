@@ -15,6 +15,7 @@ import yaml
 
 from her_os import __version__
 from her_os.cli.app import COMMANDS
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKENS = (ROOT / "config" / "her-os-secrets.env.example").read_text()
@@ -31,19 +32,13 @@ def her_os(*arguments: str, folder: Path | None = None, **environ: str) -> subpr
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A configuration whose every port is free at the moment."""
-    free = [_free_port() for _ in range(5)]
+    free = [free_port() for _ in range(5)]
     file = tmp_path / "her-os.yaml"
     file.write_text(
         f"llm: {{port: {free[0]}}}\nstt: {{port: {free[1]}}}\ntts: {{port: {free[2]}}}\n"
         f"phone: {{api_port: {free[3]}, sip_port: 0}}\nloader: {{port: {free[4]}}}\n"
     )
     return file
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def write_secrets() -> None:
@@ -56,13 +51,6 @@ def test_help_names_every_command_and_version_is_said() -> None:
     for command in COMMANDS:
         assert re.search(rf"\b{command.name} +{re.escape(command.help[:30])}", result.stdout), command.name
     assert her_os("--version").stdout.strip() == f"her-os {__version__}"
-
-
-@pytest.mark.parametrize("name", [command.name for command in COMMANDS])
-def test_every_command_of_the_table_explains_itself(name: str) -> None:
-    result = her_os(name, "--help")
-    assert result.returncode == 0, result.stderr
-    assert f"Usage: her-os {name}" in result.stdout
 
 
 def test_help_loads_no_command() -> None:
@@ -154,7 +142,7 @@ def test_a_daemon_with_a_wrong_configuration_ends_with_status_78(tmp_path: Path)
     [
         ("tts", "tts:\n  engine: espeak\n  voice: bob\n", ":3: tts.voice: espeak has no voice 'bob'; known: en-us, en"),
         ("tts", "tts:\n  engine: festival\n", ":2: tts.engine: is 'festival'; known engines: espeak, flite"),
-        ("phone", "phone:\n  sip_host: 192.0.2.1\n", ":2: phone.sip_host: is '192.0.2.1', where this machine cannot"),
+        ("phone", "phone:\n  sip_host: 240.0.0.1\n", ":2: phone.sip_host: is '240.0.0.1', where this machine cannot"),
         ("stt", "stt:\n  domain_phrases: gone\n", ":2: stt.domain_phrases: there is no file "),
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket as sockets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,14 +12,10 @@ from her_os.clients.stt_client import SttClient
 from her_os.contracts.errors import AuthError, CancelledTurn, CapacityError, SidecarUnavailable
 from her_os.contracts.speech_to_text import Partial
 from her_os.settings.schema import SpeechToText
-from tests.daemons.stt_daemon import TOKEN, RunningEars, running_ears, until
+from tests.daemons.stt_daemon import TOKEN, RunningEars, running_ears
 from tests.fakes.recogniser import BLOCK_SAMPLES, FAILS, NumberEngine, block_of
-
-
-def free_port() -> int:
-    with sockets.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+from tests.ports import free_port
+from tests.waiting import until
 
 
 class Caller:

@@ -14,8 +14,9 @@ from her_os.clients.tts_client import TtsClient
 from her_os.contracts.errors import CancelledTurn, ProtocolError, SidecarUnavailable, SynthesisError
 from her_os.contracts.text_to_speech import SpeechSynthesizer
 from her_os.engines.tts_espeak import EspeakEngine
-from tests.daemons.tts_daemon import TOKEN, RunningVoice, running_voice, until
+from tests.daemons.tts_daemon import TOKEN, RunningVoice, running_voice
 from tests.fakes.scripted_voice import CHUNK, ScriptedVoice
+from tests.waiting import until
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -203,3 +203,32 @@ async def test_no_packet_of_an_old_answer_follows_a_new_turn(at: float):
     assert not line.audible(at + 0.3, at + 0.6), "nobody speaks over the caller"
     last: TurnRecord = call.journal.turns[-1]
     assert last.outcome == "answered"
+
+
+@pytest.mark.parametrize(("held", "resumed"), [(3.0, 5.0), (3.045, 5.0), (2.0, 2.1)])
+async def test_hold_loses_nothing_of_the_answer_and_its_music_interrupts_nothing(held: float, resumed: float):
+    line = ScriptedLine(caller(QUESTION, (3.0, 3.04, NOISE), (held + 0.06, resumed, SPEECH)))
+    call = make_call(line, ["tell me a story"], [STORY])
+    loop = asyncio.get_running_loop()
+    loop.call_later(held, call.orchestrator.on_hold, True)
+    loop.call_later(resumed, call.orchestrator.on_hold, False)
+    await call.run_for(14)
+    assert not line.audible(held + 0.03, resumed)
+    sent = b"".join(pcm for _, pcm in line.sent)
+    assert sent.count(VOICE.to_bytes(2, "little")) == len("".join(STORY)) * 1000, "nothing lost, nothing twice"
+    assert [turn.outcome for turn in call.journal.turns] == ["answered"]
+
+
+async def test_hold_in_the_middle_of_a_cancel_leaves_the_next_turn_alone():
+    line = ScriptedLine(caller(QUESTION, (3.0, 3.8, SPEECH)))
+    call = make_call(line, ["tell me a story", "stop"], [STORY, ["Okay."]])
+    loop = asyncio.get_running_loop()
+    loop.call_later(3.3, lambda: states.append(call.orchestrator.state))
+    loop.call_later(3.3, call.orchestrator.on_hold, True)
+    loop.call_later(5.0, call.orchestrator.on_hold, False)
+    states: list[TurnState] = []
+    await call.run_for(9)
+    assert states == [TurnState.CANCELLING]
+    assert [turn.outcome for turn in call.journal.turns] == ["interrupted", "answered"]
+    assert not line.audible(3.2, 5.0)
+    assert line.audible(5.0, 6.5)

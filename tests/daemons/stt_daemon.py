@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,7 @@ from her_os.daemons.stt import build
 from her_os.service.http_daemon import HttpDaemon
 from her_os.settings import Secrets, Settings
 from her_os.settings.schema import Phone, SpeechToText
+from tests.waiting import until
 
 TOKEN = "a-token-for-the-ears"
 
@@ -113,10 +114,3 @@ async def running_ears(
         daemon.stop.set()
         await asyncio.wait({task})
         task.result()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until something that another thread or task does has happened."""
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.002)

@@ -13,8 +13,9 @@ from her_os.contracts.errors import ConfigError, HerOsError
 from her_os.contracts.speech_to_text import Auth, Close, ErrorMessage, Final, Finalize, Partial, Ready, Start
 from her_os.daemons.stt import build
 from her_os.settings import Secrets, load_settings
-from tests.daemons.stt_daemon import TOKEN, Closed, EarsSocket, RunningEars, running_ears, until
+from tests.daemons.stt_daemon import TOKEN, Closed, EarsSocket, RunningEars, running_ears
 from tests.fakes.recogniser import CRASHES, FAILS, NumberEngine, block_of
+from tests.waiting import until
 
 
 async def test_an_utterance_and_another():
@@ -290,3 +291,20 @@ async def test_a_foreign_page_cannot_open_the_socket():
         url = f"http://127.0.0.1:{ears.daemon.port}/v1/stream"
         with pytest.raises(aiohttp.WSServerHandshakeError):
             await ears.http.ws_connect(url, headers={"Origin": "https://evil.example"})
+
+
+@pytest.mark.parametrize("frames", [0, 1, 2, 3])
+async def test_a_client_that_vanishes_at_any_moment_leaves_no_error_in_the_log(
+    frames: int, caplog: pytest.LogCaptureFixture
+):
+    engine = NumberEngine()
+    async with running_ears(engine) as ears:
+        async with ears.socket() as socket:
+            sending = [Auth(TOKEN), Start("call"), Finalize()][:frames]
+            for message in sending:
+                await socket.send(message)
+            socket.reset()
+        await until(lambda: ears.held == 0)
+        async with ears.socket() as next_one:
+            await next_one.start("next")
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []

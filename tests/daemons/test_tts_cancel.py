@@ -10,8 +10,9 @@ import aiohttp
 import pytest
 
 from her_os.contracts.text_to_speech import CancelReport
-from tests.daemons.tts_daemon import RunningVoice, running_voice, until
+from tests.daemons.tts_daemon import RunningVoice, running_voice
 from tests.fakes.scripted_voice import CHUNK, STUBBORN_STEPS, ScriptedVoice, UncancellableVoice
+from tests.waiting import until
 
 
 async def read_all(voice: RunningVoice, session_id: str, text: str) -> tuple[int, bytes]:

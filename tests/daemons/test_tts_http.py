@@ -14,8 +14,9 @@ from her_os.contracts.errors import ConfigError
 from her_os.daemons.tts import build
 from her_os.settings import Secrets, Settings
 from her_os.settings.schema import TextToSpeech
-from tests.daemons.tts_daemon import TOKEN, running_voice, until
+from tests.daemons.tts_daemon import TOKEN, running_voice
 from tests.fakes.scripted_voice import CHUNK, RATE, ScriptedVoice
+from tests.waiting import until
 
 
 async def test_audio_streams_out_while_the_rest_is_not_made_yet() -> None:

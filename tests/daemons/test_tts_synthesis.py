@@ -10,8 +10,8 @@ import pytest
 
 from her_os.contracts.errors import CancelledTurn, CapacityError, ConfigError, NotReadyError, SynthesisError
 from her_os.daemons.tts_synthesis import MAX_WAITING, SynthesisJob, SynthesisThread
-from tests.daemons.tts_daemon import until
 from tests.fakes.scripted_voice import CHUNK, ScriptedVoice
+from tests.waiting import until
 
 
 @asynccontextmanager

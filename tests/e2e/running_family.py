@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -16,6 +15,8 @@ from typing import Any
 
 import psutil
 import yaml
+
+from tests.ports import free_port, free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 _RTP_PORTS = 40
@@ -104,7 +105,8 @@ def _prepare(folder: Path, *, barge_in: bool, changes: Mapping[str, Mapping[str,
 
 
 def _settings(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    llm, stt, tts, api, sip, rtp = _free_ports()
+    llm, stt, tts, api, sip = (free_port() for _ in range(5))
+    rtp = free_ports(_RTP_PORTS)
     settings: dict[str, Any] = {
         "phone": {
             "api_port": api,
@@ -133,19 +135,3 @@ def _environment(folder: Path, *, barge_in: bool) -> dict[str, str]:
         "HER_OS_SECRETS_FILE": str(folder / "secrets.env"),
         "PYTHONUNBUFFERED": "1",
     }
-
-
-def _free_ports() -> tuple[int, int, int, int, int, int]:
-    """Four for HTTP, one for SIP, and the first of a free block for RTP."""
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(4)]
-    sip = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        for each in (*sockets, sip):
-            each.bind(("127.0.0.1", 0))
-        llm, stt, tts, api = (each.getsockname()[1] for each in sockets)
-        port = sip.getsockname()[1]
-        rtp = 20_000 + port % 10_000 // _RTP_PORTS * _RTP_PORTS
-        return llm, stt, tts, api, port, rtp
-    finally:
-        for each in (*sockets, sip):
-            each.close()

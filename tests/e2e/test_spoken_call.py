@@ -19,6 +19,7 @@ import pytest
 import pytest_asyncio
 
 from her_os.household.call_log import read_call, read_calls
+from her_os.telephony.sip.errors import CallRefused
 from her_os.telephony.test_phone.phone import TestPhone
 from tests.e2e.running_family import Family, running_family
 from tests.e2e.voices import speak
@@ -143,14 +144,25 @@ async def test_a_sidecar_killed_in_the_call_is_apologised_for_and_comes_back(fam
 
 
 async def test_one_call_too_many_is_refused_with_busy(family: Family):
-    from her_os.telephony.sip.errors import CallRefused
-
     async with TestPhone() as first, TestPhone() as second, TestPhone() as third:
         await first.dial(family.uri)
         await second.dial(family.uri)
         with pytest.raises(CallRefused) as refusal:
             await third.dial(family.uri)
     assert refusal.value.status == 486
+
+
+async def test_a_call_is_refused_while_nobody_could_hear_it(family: Family):
+    path = family.state_dir / "calls.sqlite3"
+    before, mark = len(read_calls(path, 100)), len(family.log())
+    os.kill(family.daemon("stt").pid, signal.SIGKILL)
+    async with TestPhone() as phone:
+        with pytest.raises(CallRefused) as refusal:
+            await phone.dial(family.uri)
+    assert refusal.value.status == 480
+    await family.wait_for_log("stt ready after", since=mark)
+    assert len(read_calls(path, 100)) == before
+    assert "Traceback" not in family.log()[mark:]
 
 
 async def test_the_commands_tell_what_happened(family: Family):

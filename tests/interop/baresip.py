@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.ports import free_port, free_ports
 
 MODULE_FOLDERS = (Path("/usr/lib/baresip/modules"), Path("/usr/lib64/baresip/modules"))
 CONFIG = """\
@@ -43,26 +44,20 @@ statmode_default off
 """
 
 
-def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Baresip:
     """One running baresip. `events` holds everything it reported; `dump` is where it writes what it heard."""
 
     def __init__(self, folder: Path) -> None:
         self.dump = folder / "dump"
-        self.sip_port = free_port(socket.SOCK_DGRAM)
+        self.sip_port = free_ports(2)  # it takes the next one for TLS
         self.events: list[dict[str, Any]] = []
         self._folder = folder
         self._changed = asyncio.Event()
 
     def configure(self, source: Path, account: str, rate: int) -> int:
         """Write its configuration; returns the control port."""
-        control = free_port(socket.SOCK_STREAM)
-        rtp_min = 30_000 + (control % 1500) * 20
+        control = free_port()
+        rtp_min = free_ports(20)
         modules = next(folder for folder in MODULE_FOLDERS if folder.is_dir())
         self.dump.mkdir(parents=True)
         text = CONFIG.format(

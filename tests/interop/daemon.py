@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from her_os.contracts.audio import InboundFrame
 from her_os.contracts.call_line import CallerInfo
 from her_os.settings.schema import Phone
 from her_os.telephony.sip.accounts import AccountStore
 from her_os.telephony.sip.responses import Refusal
 from her_os.telephony.sip_line import SipLine
 from her_os.telephony.sip_server import SipServer
+from tests.fakes.listener import Listener
 
 TRUSTED, NOBODY = ("127.0.0.0/8",), ()
-
-
-class Ear:
-    """A LineListener that keeps everything."""
-
-    def __init__(self) -> None:
-        self.pcm = bytearray()
-        self.digits = ""
-        self.holds: list[bool] = []
-        self.ended = ""
-
-    def on_arrival(self, frame: InboundFrame) -> None: ...
-
-    def on_frame(self, frame: InboundFrame) -> None:
-        self.pcm += frame.pcm
-
-    def on_chunk_played(self, turn: int, chunk: int) -> None: ...
-
-    def on_dtmf(self, digit: str) -> None:
-        self.digits += digit
-
-    def on_hold(self, held: bool) -> None:
-        self.holds.append(held)
-
-    def on_ended(self, reason: str) -> None:
-        self.ended = reason
 
 
 class Daemon:
@@ -49,13 +22,13 @@ class Daemon:
 
     def __init__(self, speech: bytes = b"", *, answers: bool = True) -> None:
         self.lines: list[SipLine] = []
-        self.ears: list[Ear] = []
+        self.ears: list[Listener] = []
         self.ended: list[str] = []
         self.refusal: Refusal | None = None
         self._speech, self._answers = speech, answers
 
     async def on_call(self, line: SipLine) -> None:
-        ear = Ear()
+        ear = Listener()
         self.lines.append(line)
         self.ears.append(ear)
         if self._answers:
@@ -78,9 +51,3 @@ class Daemon:
             yield server
         finally:
             await server.stop()
-
-
-async def until(condition: Callable[[], object], timeout_s: float = 10) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.02)

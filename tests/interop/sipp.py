@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from pathlib import Path
 
-from tests.interop.baresip import free_port
+from tests.ports import free_port, free_ports
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 
 
 async def run_sipp(folder: Path, scenario: str, port: int, *options: str, timeout_s: float = 30) -> None:
     """Run `scenario` (a file of ours) once against our server on `port`. Fails with sipp's own words."""
-    local, media = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
+    local, media = free_port(), free_ports(4)
     command = ["sipp", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1", "-p", str(local)]
     command += ["-m", "1", "-nostdin", "-timeout", str(int(timeout_s)), "-timeout_error", "-trace_err", "-trace_msg"]
-    command += ["-mi", "127.0.0.1", "-mp", str(media & ~1)]
+    command += ["-mi", "127.0.0.1", "-mp", str(media)]
     command += [*options, f"127.0.0.1:{port}"]
     process = await asyncio.create_subprocess_exec(
         *command, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT

@@ -14,9 +14,11 @@ from her_os.telephony.sip.errors import CallRefused
 from her_os.telephony.sip.user_agent import UserAgent
 from her_os.telephony.sip_line import place_call
 from her_os.telephony.sip_server import SipServer
+from tests.fakes.listener import Listener
 from tests.interop.baresip import Baresip, running_baresip
-from tests.interop.daemon import NOBODY, Daemon, Ear, until
+from tests.interop.daemon import NOBODY, Daemon
 from tests.interop.signals import Samples, arrived, pcm16, read_wav, samples, speech_like, write_wav
+from tests.waiting import until
 
 pytestmark = [pytest.mark.interop, pytest.mark.skipif(not shutil.which("baresip"), reason="baresip is not installed")]
 PORTS = PortPool(55_000, 59_999)
@@ -154,7 +156,7 @@ async def test_registration(tmp_path: Path, source: Path, right: bool) -> None:
 
 
 async def test_we_call_baresip(tmp_path: Path, source: Path, upward: Samples) -> None:
-    agent, ear = UserAgent(), Ear()
+    agent, ear = UserAgent(), Listener()
     account = f"{ALICE};answermode=auto;audio_codecs=G722/8000/1"
     async with running_baresip(tmp_path / "phone", source=source, account=account) as phone:
         await agent.start("127.0.0.1", 0)

@@ -11,9 +11,10 @@ import pytest
 from her_os.telephony.rtp.ports import PortPool
 from her_os.telephony.sip.accounts import AccountStore
 from her_os.telephony.sip.responses import Refusal
-from tests.interop.daemon import NOBODY, Daemon, until
+from tests.interop.daemon import NOBODY, Daemon
 from tests.interop.signals import arrived, samples, speech_like
 from tests.interop.sipp import run_sipp
+from tests.waiting import until
 
 pytestmark = [pytest.mark.interop, pytest.mark.skipif(not shutil.which("sipp"), reason="sipp is not installed")]
 PORTS = PortPool(50_000, 54_999)

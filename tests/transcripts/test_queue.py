@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from her_os.transcripts.queue import RecordingQueue
@@ -124,3 +125,28 @@ def test_forgotten(queue: RecordingQueue, tmp_path: Path) -> None:
     queue.add(path)
     queue.forget(path)
     assert queue.entries() == []
+
+
+def test_a_mistake_in_the_configuration_is_not_the_recordings_fault(queue: RecordingQueue, tmp_path: Path) -> None:
+    (path,) = recordings(tmp_path, 1)
+    queue.add(path)
+    for _ in range(5):
+        assert queue.claim()
+        assert queue.fail(path, "config", "no such model") == "waiting"
+    entry = queue.entry(path)
+    assert entry is not None
+    assert (entry.reason, entry.failures) == ("no such model", 0)
+
+
+def test_what_is_being_worked_at_is_not_forgotten_and_a_forgotten_transcript_is_in_no_file(
+    queue: RecordingQueue, tmp_path: Path
+) -> None:
+    (path,) = recordings(tmp_path, 1)
+    queue.add(path)
+    queue.claim()
+    made = msgspec.structs.replace(transcript_of(str(path)), language="xylophone secret")
+    queue.keep(path, made)
+    assert not queue.forget(path)
+    queue.release(path)
+    assert queue.forget(path)
+    assert not any(b"xylophone" in file.read_bytes() for file in tmp_path.glob("queue*"))

@@ -16,13 +16,14 @@ from her_os.audio.sound_file import probe, read_channel
 from her_os.audio.voice_activity import FastVoiceGate
 from her_os.contracts.errors import ConfigError, RecognitionError
 from her_os.contracts.transcripts import CallFacts, Transcript
+from her_os.daemons.transcript_recogniser import create_recogniser
 from her_os.engines.stt_pocketsphinx import PocketsphinxEngine
-from her_os.engines.transcript_engines import create_transcript_engine
 from her_os.settings import Settings
 from her_os.settings.load import embedded_config_dir
 from her_os.settings.schema import Transcripts
 from her_os.transcripts.inbox import find_recordings, wait_until_written
 from her_os.transcripts.speech import ONE_SPEAKER, Recording, transcribe
+from her_os.transcripts.streaming_recogniser import StreamingRecogniser
 from tests.e2e.voices import speak
 
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
@@ -62,7 +63,8 @@ def transcript_of(path: Path, engine: PocketsphinxEngine, call: CallFacts = Call
         channels=sound.channels,
         read=lambda channel: read_channel(sound, channel),
     )
-    return transcribe(recording, call, engine, "en", lambda: FastVoiceGate(mode=1), lambda _: None)
+    recogniser = StreamingRecogniser(engine, lambda: FastVoiceGate(mode=1))
+    return transcribe(recording, call, recogniser, "en", lambda _: None)
 
 
 async def test_a_call_has_its_speakers_exactly_also_where_they_overlap(
@@ -137,9 +139,9 @@ def test_what_is_no_recording_says_so(tmp_path: Path) -> None:
 def test_an_engine_that_is_not_there_is_named() -> None:
     for name in ("faster-whisper", "parakeet"):
         with pytest.raises(ConfigError, match="not installed"):
-            create_transcript_engine(Settings(transcripts=Transcripts(engine=name)))
+            create_recogniser(Settings(transcripts=Transcripts(engine=name)))
     with pytest.raises(ConfigError, match=r"known engines: .*pocketsphinx"):
-        create_transcript_engine(Settings(transcripts=Transcripts(engine="magic")))
+        create_recogniser(Settings(transcripts=Transcripts(engine="magic")))
 
 
 async def test_the_inbox_finds_recordings_and_waits_for_the_last_byte(tmp_path: Path) -> None:

@@ -10,17 +10,20 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from her_os.cli.options import AsJson, ConfigFile
+from her_os.cli.table import print_table, shown
 from her_os.contracts.call_journal import CancelTrace
 from her_os.contracts.errors import HerOsError
 from her_os.household.call_index import CallIndex
-from her_os.household.call_log import read_call, read_calls
-from her_os.settings import load_settings
+from her_os.household.call_log import find_calls, read_call, read_calls
+from her_os.settings import Settings, load_settings
 from her_os.transcripts.outputs import json_file
 from her_os.transcripts.outputs.words import clock, one_line
+
+_HEADERS = ("id", "when", "caller", "secs", "turns", "outcome")
+_CUT_OFF = "cut off: the daemon ended"
+_MOST_CANDIDATES = 10
 
 app = typer.Typer(help="The call log: list calls, show one, search what was said.", invoke_without_command=True)
 
@@ -35,17 +38,32 @@ def list_calls(
     """List the latest calls. `her-os calls show ID` tells one in full."""
     if context.invoked_subcommand:
         return
-    calls = read_calls(_path(config), limit)
+    settings = load_settings(config)
+    calls = read_calls(_log_of(settings), limit)
+    if not settings.phone.call_log:
+        typer.echo(
+            f"The call log is switched off (phone.call_log in {settings.source}); no new call is kept.", err=True
+        )
     if as_json:
         typer.echo(json.dumps(calls, indent=2))
-        return
-    table = Table("id", "when", "caller", "seconds", "turns", "codec", "mode", "outcome")
-    for call in calls:
-        seconds = f"{call['ended_at'] - call['started_at']:.0f}" if call["ended_at"] else ""
-        caller = call["caller_name"] or call["caller_uri"]
-        row = (call["id"], _time(call["started_at"]), caller, seconds, str(call["turns"]))
-        table.add_row(*row, call["codec"], call["mode"], call["outcome"])
-    Console().print(table if calls else "No calls yet.")
+    elif calls:
+        print_table(_HEADERS, [_row(call) for call in calls], elastic=("caller", "outcome"))
+    elif settings.phone.call_log:
+        typer.echo("No calls yet.")
+
+
+def _row(call: dict[str, Any]) -> tuple[str, ...]:
+    caller = call["caller_name"] or call["caller_uri"]
+    when = datetime.fromtimestamp(call["started_at"]).strftime("%Y-%m-%d %H:%M")
+    return (call["id"], when, caller, _seconds(call), str(call["turns"]), _outcome(call))
+
+
+def _seconds(call: dict[str, Any]) -> str:
+    return f"{call['ended_at'] - call['started_at']:.0f}" if call["ended_at"] is not None else "-"
+
+
+def _outcome(call: dict[str, Any]) -> str:
+    return _CUT_OFF if call["outcome"] == "crashed" else call["outcome"]
 
 
 @app.command("show")
@@ -55,19 +73,38 @@ def show_call(
     as_json: AsJson = False,
 ) -> None:
     """Show one call: every turn with what the caller heard of it, timings, interruptions."""
-    call = read_call(_path(config), call_id)
-    if call is None:
-        raise HerOsError(f"no call begins with {call_id!r}; `her-os calls` lists them")
+    settings = load_settings(config)
+    call = _the_call(settings, call_id)
     if as_json:
         typer.echo(json.dumps(call, indent=2))
         return
-    typer.echo(f"{call['id']}  {_time(call['started_at'])}  {call['caller_uri']}  {call['outcome']}")
+    typer.echo(f"{call['id']}  {_time(call['started_at'])}  {shown(call['caller_uri'])}  {_outcome(call)}")
+    typer.echo(f"{_seconds(call)} s, {call['codec'] or 'no codec'}, {call['mode']}")
     if call["recording"]:
         typer.echo(f"recording: {call['recording']}")
     for turn in call["turns"]:
         _print_turn(turn)
     for note in call["notes"]:
         typer.echo(f"  {_time(note['at'])}  {note['kind']}: {note['text']}")
+
+
+def _the_call(settings: Settings, beginning: str) -> dict[str, Any]:
+    """The one call that is meant, in full. Raises HerOsError where there is none, or more than one."""
+    path, listed = _log_of(settings), "`her-os calls` lists them"
+    if not beginning:
+        raise HerOsError(f"an empty id names no call; {listed}")
+    found = find_calls(path, beginning)
+    if not found:
+        off = "" if settings.phone.call_log else f" (the call log is switched off: phone.call_log in {settings.source})"
+        raise HerOsError(f"no call begins with {beginning!r}{off}; {listed}")
+    if len(found) > 1 and found[0]["id"] != beginning:
+        names = ", ".join(f"{call['id']} ({_time(call['started_at'])})" for call in found[:_MOST_CANDIDATES])
+        more = f" and {len(found) - _MOST_CANDIDATES} more" if len(found) > _MOST_CANDIDATES else ""
+        raise HerOsError(f"{len(found)} calls begin with {beginning!r}: {names}{more}; give more of the id")
+    call = read_call(path, found[0]["id"])
+    if call is None:
+        raise HerOsError(f"call {found[0]['id']} has just been removed; {listed}")
+    return call
 
 
 @app.command("search")
@@ -127,7 +164,11 @@ def _print_turn(turn: dict[str, Any]) -> None:
 
 
 def _path(config: Path | None) -> Path:
-    return load_settings(config).environment.state_dir / "calls.sqlite3"
+    return _log_of(load_settings(config))
+
+
+def _log_of(settings: Settings) -> Path:
+    return settings.environment.state_dir / "calls.sqlite3"
 
 
 def _time(seconds: float) -> str:

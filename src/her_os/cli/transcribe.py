@@ -18,8 +18,10 @@ from her_os.contracts.errors import HerOsError
 from her_os.contracts.transcripts import Progress as WorkerProgress
 from her_os.contracts.transcripts import RecordingResult, Stage
 from her_os.daemons.transcript_batch import create_batch, create_writer, open_queue
-from her_os.settings import Settings, load_settings
+from her_os.daemons.transcript_mail import NoPostman, Postman, create_postman
+from her_os.settings import Settings, load_secrets, load_settings
 from her_os.transcripts.inbox import find_recordings, wait_until_written
+from her_os.transcripts.observers import Several
 from her_os.transcripts.queue import RecordingQueue
 
 EXIT_INTERRUPTED = 130
@@ -66,13 +68,20 @@ async def _run(settings: Settings, recordings: list[Path], output: Path | None, 
 async def _work(
     settings: Settings, recordings: list[Path], output: Path | None, again: bool, watcher: Watcher
 ) -> list[RecordingResult]:
-    queue = open_queue(settings)
-    batch = create_batch(settings, create_writer(settings, folder=output), queue=queue, observer=watcher)
+    queue, postman = open_queue(settings), _postman(settings) if settings.mail.host else NoPostman()
+    observer = Several(watcher, postman)
+    batch = create_batch(settings, create_writer(settings, folder=output), queue=queue, observer=observer)
     lost = [result for path in recordings if (result := await _enqueue(queue, path, again))]
     for result in lost:
-        watcher.finished(result)
+        observer.finished(result)
     gone = {result.source for result in lost}
-    return lost + await batch.run([path for path in recordings if str(path) not in gone])
+    results = lost + await batch.run([path for path in recordings if str(path) not in gone])
+    await postman.round()
+    return results
+
+
+def _postman(settings: Settings) -> Postman:
+    return create_postman(settings, load_secrets(settings.environment.secrets_file))
 
 
 async def _enqueue(queue: RecordingQueue, path: Path, again: bool) -> RecordingResult | None:

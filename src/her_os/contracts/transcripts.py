@@ -5,13 +5,13 @@ Times are milliseconds of the recording unless the name says otherwise. Tuples a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal, Protocol
 
 import msgspec
 
-from her_os.contracts.speech_to_text import Word
+from her_os.contracts.speech_to_text import Final, Word
 
 SCHEMA_VERSION = 1
 """Of `Transcript` and `Summary` as they are written to files. Raised when a field changes its meaning or goes."""
@@ -186,6 +186,28 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, tag="failure"):
 WorkerRequest = SpeechRequest | LanguageRequest
 WorkerEvent = Progress | Result | Failure
 OnProgress = Callable[[Stage, Progress], None]
+
+
+class RecordingRecogniser(Protocol):
+    """Recognises whole recordings. One at a time; every method blocks."""
+
+    name: str
+
+    def load(self) -> None:
+        """Load the model. Raises ConfigError (what to mend), EngineError."""
+        ...
+
+    def recognise(self, pcm: Iterable[bytes], language: str, tell: Callable[[int], None]) -> Iterator[Final]:
+        """What one voice (or all mixed) says, in stretches, words with times.
+
+        `pcm` is 16 kHz int16 in blocks of any size; `tell` is called now and then with the milliseconds done.
+        Raises RecognitionError, ConfigError for a language it does not have.
+        """
+        ...
+
+    def unload(self) -> None:
+        """Free the model. Idempotent."""
+        ...
 
 
 class OutputWriter(Protocol):

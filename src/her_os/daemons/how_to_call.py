@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
-
-import psutil
-
+from her_os.daemons.addresses import house_addresses, listens_here, listens_here_only
 from her_os.settings import Settings
 
 
@@ -15,13 +11,16 @@ def how_to_call(settings: Settings) -> list[str]:
     phone, port = settings.phone, settings.phone.sip_port
     suffix = "" if port == 5060 else f":{port}"
     lines = ["her-os takes calls"]
-    if _listens_on(phone.sip_host, "127.0.0.1"):
+    if listens_here(phone):
         lines.append(f"  from this machine:  sip:her@127.0.0.1{suffix}  (no account needed)")
     lines += [
         f"  from another phone: sip:her@{address}{suffix}  (once: her-os phone add NAME)"
-        for address in _house_addresses()
-        if _listens_on(phone.sip_host, address)
+        for address in house_addresses(phone)
     ]
+    if listens_here_only(phone):
+        lines.append(
+            f"  from another phone: none can reach {phone.sip_host}; phone.sip_host 0.0.0.0 lets the house call"
+        )
     lines.append("  with our own test phone: her-os call --help;  softphones: see README.md, 'Call it'")
     lines.append(f"  barge-in: {_barge_in(settings)}")
     lines.append(f"  language model: {_model(settings)}")
@@ -39,18 +38,3 @@ def _model(settings: Settings) -> str:
     if settings.llm.model == "embedded":
         return "embedded: tiny, knows its own small talk, the time, timers, sums and contacts; real one: llm.model"
     return settings.llm.model
-
-
-def _listens_on(bound: str, address: str) -> bool:
-    return bound in {"0.0.0.0", address}  # noqa: S104 - compared, not bound
-
-
-def _house_addresses() -> list[str]:
-    """This machine's IPv4 addresses that other machines may reach."""
-    found = [
-        entry.address
-        for entries in psutil.net_if_addrs().values()
-        for entry in entries
-        if entry.family == socket.AF_INET
-    ]
-    return [a for a in found if not (ip := ipaddress.ip_address(a)).is_loopback and not ip.is_link_local]

@@ -5,15 +5,18 @@ Only calls of this house are taken. Recordings that lie elsewhere are their owne
 
 from __future__ import annotations
 
+import errno
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from her_os.daemons.transcript_batch import open_queue
+from her_os.daemons.transcript_mail import open_outbox
 from her_os.household.call_index import CallIndex
 from her_os.household.call_log import calls_before, delete_call
 from her_os.settings import Settings
 from her_os.transcripts.outputs import json_file
+from her_os.transcripts.outputs.atomic import sweep
 from her_os.transcripts.outputs.writer import SUFFIXES
 
 
@@ -54,10 +57,18 @@ def find_expired(settings: Settings, before: float) -> list[Expired]:
 
 
 def remove(settings: Settings, expired: Expired) -> None:
-    """Remove all of it. Raises OSError; run again, it goes on: the log row, which leads to the rest, goes last."""
+    """Remove all of it: sound, files, what a mail would have told, index, log row.
+
+    Raises OSError; run again, it goes on: the log row, which leads to the rest, goes last.
+    """
+    queue, source = open_queue(settings), Path(expired.source)
+    if not queue.forget(source):
+        raise OSError(errno.EBUSY, "it is being transcribed right now", expired.source)
     for file in expired.files:
         file.unlink(missing_ok=True)
-    open_queue(settings).forget(Path(expired.source))
+        sweep(file.parent)
+    queue.forget(source)  # in case the dispatcher came upon it meanwhile
+    open_outbox(settings).forget(expired.source)
     _index(settings).remove(expired.source)
     for call_id in expired.call_ids:
         delete_call(settings.environment.state_dir / "calls.sqlite3", call_id)

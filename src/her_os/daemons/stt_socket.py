@@ -86,11 +86,12 @@ class SttSocket:
             timeout=_CLOSE_TIMEOUT_S, heartbeat=_HEARTBEAT_S, max_msg_size=self._max_message_bytes, compress=False
         )
         await socket.prepare(request)
-        async with self._closed_by_stop(socket):
-            if await authenticate(socket, self._token):
-                await self._converse(socket)
-            else:
-                self._metrics.refused.labels("auth").inc()
+        with contextlib.suppress(ClientConnectionResetError):  # a client that left has no use for a close frame
+            async with self._closed_by_stop(socket):
+                if await authenticate(socket, self._token):
+                    await self._converse(socket)
+                else:
+                    self._metrics.refused.labels("auth").inc()
         return socket
 
     async def _converse(self, socket: web.WebSocketResponse) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from her_os.contracts.errors import ConfigError
 from her_os.contracts.transcripts import BatchObserver, OutputWriter, Progress, Result, Stage, WorkerRequest
 from her_os.household.call_facts import CallFactFinder
 from her_os.household.call_index import CallIndex
@@ -23,7 +24,7 @@ class WorkerProcesses:
 
     def __init__(self, settings: Settings, command: Sequence[str] = ()) -> None:
         wishes = settings.transcripts
-        self._command = tuple(command) or (sys.executable, "-m", "her_os.daemons.transcript_worker")
+        self._command = tuple(command) or (worker_interpreter(settings), "-m", "her_os.daemons.transcript_worker")
         self._environment = {
             **os.environ,
             "HER_OS_STATE_DIR": str(settings.environment.state_dir),
@@ -43,6 +44,19 @@ class WorkerProcesses:
         command = (*self._command, stage, "--die-with", str(os.getpid()))
         program = WorkerProgram(command=command, environment=self._environment, limits=self._limits)
         return await run_worker(program, stage, request, on_progress)
+
+
+def worker_interpreter(settings: Settings) -> str:
+    """What runs the workers: our own, or that of an engine's environment. Raises ConfigError for one not there."""
+    wanted = settings.transcripts.python
+    if not wanted:
+        return sys.executable
+    path = settings.resolve(Path(wanted))
+    if not os.access(path, os.X_OK):
+        raise ConfigError(
+            f"{path} is no program; run scripts/engine_environment.sh", file=settings.source, field="transcripts.python"
+        )
+    return str(path)
 
 
 def open_queue(settings: Settings) -> RecordingQueue:

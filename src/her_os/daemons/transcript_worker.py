@@ -11,10 +11,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from her_os.contracts.errors import ConfigError
 from her_os.contracts.transcripts import LanguageRequest, Progress, Result, SpeechRequest, WorkerRequest
 from her_os.service.logging import setup_logging
 from her_os.service.parent_death import die_with_parent
 from her_os.settings import Settings, load_settings
+from her_os.settings.positions import located
 from her_os.transcripts.worker_main import Tell, serve_one
 
 
@@ -35,16 +37,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def handle(request: WorkerRequest, tell: Tell) -> Result:
     """Do a request here, in this process. Each stage imports only what it needs."""
     settings = load_settings()
-    if isinstance(request, SpeechRequest):
-        return transcribe_file(settings, request, tell)
-    return summarise_transcript(settings, request, tell)
+    try:
+        if isinstance(request, SpeechRequest):
+            return transcribe_file(settings, request, tell)
+        return summarise_transcript(settings, request, tell)
+    except ConfigError as error:
+        raise located(error, settings.source) if error.field else error from error
 
 
 def transcribe_file(settings: Settings, request: SpeechRequest, tell: Tell) -> Result:
     """The speech stage."""
     from her_os.audio.sound_file import probe, read_channel
-    from her_os.audio.voice_activity import FastVoiceGate
-    from her_os.engines.transcript_engines import create_transcript_engine
+    from her_os.daemons.transcript_recogniser import create_recogniser
     from her_os.transcripts.speech import Recording, transcribe
 
     path = Path(request.source)
@@ -57,15 +61,12 @@ def transcribe_file(settings: Settings, request: SpeechRequest, tell: Tell) -> R
         read=lambda channel: read_channel(sound, channel),
     )
     tell(Progress(step="load"))
-    engine = create_transcript_engine(settings)
-    engine.load()
+    recogniser = create_recogniser(settings)
+    recogniser.load()
     try:
-        language = settings.stt.language
-        return Result(
-            transcript=transcribe(recording, request.call, engine, language, lambda: FastVoiceGate(mode=1), tell)
-        )
+        return Result(transcript=transcribe(recording, request.call, recogniser, settings.stt.language, tell))
     finally:
-        engine.unload()
+        recogniser.unload()
 
 
 def summarise_transcript(settings: Settings, request: LanguageRequest, tell: Tell) -> Result:

@@ -12,8 +12,9 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from her_os.contracts.transcripts import OutputWriter, RecordingResult
+from her_os.contracts.transcripts import BatchObserver, OutputWriter, RecordingResult
 from her_os.daemons.transcript_batch import create_batch, create_writer, open_queue
+from her_os.daemons.transcript_mail import Postman, create_postman
 from her_os.household.call_facts import CallFactFinder
 from her_os.household.contacts import read_contacts
 from her_os.settings import Secrets, Settings
@@ -23,12 +24,13 @@ from her_os.transcripts.queue import RecordingQueue
 log = logging.getLogger(__name__)
 
 
-async def main(settings: Settings, _secrets: Secrets) -> int:
+async def main(settings: Settings, secrets: Secrets) -> int:
     """Drain until nothing is left or a signal comes. Returns the exit status."""
     if not settings.transcripts.enabled:
         log.info("finished calls are not transcribed (transcripts.enabled is false)")
         return 0
-    draining = asyncio.create_task(drain(settings, create_writer(settings)), name="drain")
+    postman = create_postman(settings, secrets)
+    draining = asyncio.create_task(_drain_and_tell(settings, postman), name="drain")
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, draining.cancel)
@@ -41,10 +43,17 @@ async def main(settings: Settings, _secrets: Secrets) -> int:
     return 0
 
 
-async def drain(settings: Settings, writer: OutputWriter) -> list[RecordingResult]:
+async def _drain_and_tell(settings: Settings, postman: Postman) -> list[RecordingResult]:
+    """Also mail that an earlier run left is sent."""
+    results = await drain(settings, create_writer(settings), postman)
+    await postman.round()
+    return results
+
+
+async def drain(settings: Settings, writer: OutputWriter, observer: BatchObserver) -> list[RecordingResult]:
     """Work off every finished recording of the house, each at most once, and what comes in meanwhile."""
     queue = open_queue(settings)
-    batch = create_batch(settings, writer, queue=queue)
+    batch = create_batch(settings, writer, queue=queue, observer=observer)
     tried: dict[Path, RecordingResult] = {}
     facts = CallFactFinder(settings, read_contacts(settings))
     while new := await _finished(settings.environment.state_dir / "recordings", facts, set(tried)):

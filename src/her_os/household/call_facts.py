@@ -55,10 +55,11 @@ def _digits(number: str) -> str:
 
 
 def _turn(row: dict[str, Any], started: float) -> CallTurn:
+    interrupted = row["outcome"] == "interrupted"  # then what was not heard was not said
     return CallTurn(
         at_ms=max(0, round((row["at"] - started) * 1000)),
         caller_text=row["caller_text"],
-        reply_text=row["heard_text"] or row["reply_text"],
+        reply_text=row["heard_text"] if interrupted else row["heard_text"] or row["reply_text"],
         tools=tuple(row["tools"].split()),
         outcome=row["outcome"],
     )

@@ -20,6 +20,8 @@ import msgspec
 
 from her_os.contracts.call_journal import TurnRecord
 from her_os.contracts.call_line import CallerInfo
+from her_os.contracts.errors import HerOsError
+from her_os.household.damage import is_damage, move_aside, refuse_damage
 
 log = logging.getLogger(__name__)
 
@@ -49,19 +51,26 @@ UPDATE calls SET outcome = 'crashed',
 WHERE outcome = 'open'
 """
 
+_WHAT_TO_DO = "see who owns it and whether the disk is full, or switch it off: phone.call_log"
+
 Statement = tuple[str, tuple[Any, ...]]
 
 
 class CallLog:
-    """Opens (and creates) the log at `path`. `close` writes what is left."""
+    """Opens (and creates) the log at `path`. `close` writes what is left.
+
+    A damaged log is moved aside and a new one begun: calls are worth more than their record. Raises HerOsError where
+    there can be no log at all.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with closing(_connect(path)) as db, db:
-            db.executescript(_SCHEMA)
-            db.execute(_CLOSE_CRASHED)
-        path.chmod(0o600)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _prepare_or_begin_anew(path)
+            path.chmod(0o600)
+        except (OSError, sqlite3.Error) as error:
+            raise HerOsError(f"the call log {path} cannot be opened ({error}); {_WHAT_TO_DO}") from error
         self._queue: queue.SimpleQueue[Statement | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="call-log", daemon=True)
         self._thread.start()
@@ -167,9 +176,15 @@ def read_calls(path: Path, limit: int = 20) -> list[dict[str, Any]]:
     )
 
 
+def find_calls(path: Path, beginning: str) -> list[dict[str, Any]]:
+    """The calls whose id is `beginning`, or begins with it, letter by letter; the newest first."""
+    sql = "SELECT * FROM calls WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id <> ?1, started_at DESC"
+    return list(_rows(path, sql, (beginning,)))
+
+
 def read_call(path: Path, call_id: str) -> dict[str, Any] | None:
-    """One call with its `turns` and `notes`, by its id or the beginning of it; None when there is none."""
-    call = next(_rows(path, "SELECT * FROM calls WHERE id LIKE ? || '%' LIMIT 1", (call_id,)), None)
+    """One call with its `turns` and `notes`; None when there is none."""
+    call = next(_rows(path, "SELECT * FROM calls WHERE id = ?", (call_id,)), None)
     if call is None:
         return None
     key = (call["id"],)
@@ -204,13 +219,41 @@ def delete_call(path: Path, call_id: str) -> None:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+def _prepare_or_begin_anew(path: Path) -> None:
+    try:
+        _prepare(path)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        aside = move_aside(path)
+        log.error("the call log %s is damaged (%s): moved to %s, a new one is begun", path, error, aside)  # noqa: TRY400
+        _prepare(path)
+
+
+def _prepare(path: Path) -> None:
+    """Make the tables where there are none, and close what a crash left open."""
+    with closing(_connect(path)) as db:
+        refuse_damage(db)
+        with db:
+            db.executescript(_SCHEMA)
+            db.execute(_CLOSE_CRASHED)
+
+
 def _rows(path: Path, sql: str, values: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
+    """Raises HerOsError where the log cannot be read."""
     if not path.exists():
         return
-    with closing(_connect(path)) as db:
-        db.row_factory = sqlite3.Row
-        for row in db.execute(sql, values):
-            yield dict(row)
+    try:
+        with closing(_connect(path)) as db:
+            db.row_factory = sqlite3.Row
+            for row in db.execute(sql, values):
+                yield dict(row)
+    except sqlite3.Error as error:
+        if is_damage(error):
+            what = f"is damaged ({error}); the phone daemon moves it aside when it starts: restart her-os"
+        else:
+            what = f"cannot be read ({error}); {_WHAT_TO_DO}"
+        raise HerOsError(f"the call log {path} {what}") from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:

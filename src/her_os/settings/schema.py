@@ -13,6 +13,9 @@ from msgspec import Meta, field
 from her_os.settings.loader_schema import Loader, Services
 from her_os.settings.section import Milliseconds, Port, Positive, Section
 
+EmailAddress = Annotated[str, Meta(pattern=r"^([^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\\]+)?$")]
+"""`name@domain`, and nothing that could end a header; empty is none."""
+
 
 class Assistant(Section, frozen=True):
     """Who answers."""
@@ -124,6 +127,15 @@ class Transcripts(Section, frozen=True):
     """Whether finished calls become transcripts. `her-os transcribe` works either way."""
     engine: str = ""
     """Recogniser of recordings; empty: the one of `stt.engine`."""
+    model: str = ""
+    """Its model: a folder (anything with a slash), or a name the engine can fetch; empty: the engine's default."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    compute_type: str = "default"
+    """How numbers are kept, e.g. `int8` or `float16`, as CTranslate2 names it."""
+    batch_size: Positive = 8
+    """Stretches recognised at once; more is faster and takes more memory."""
+    python: str = ""
+    """Interpreter of the worker processes, where an engine has an environment of its own; empty: the one we run in."""
     summary: bool = True
     summary_model_fit: bool = False
     """Whether `llm.model` can summarise; without, the summary is extracts and says so. Never true of the embedded."""
@@ -136,6 +148,37 @@ class Transcripts(Section, frozen=True):
     worker_nice: Annotated[int, Meta(ge=0, le=19)] = 10
     keep_days: Annotated[int, Meta(ge=0)] = 0
     """Age at which `her-os recordings prune` takes a call with all that is known of it; 0 never."""
+
+
+class Mail(Section, frozen=True):
+    """Completion mail: what became of recordings. The password is the secret HER_OS_MAIL_PASSWORD."""
+
+    host: str = ""
+    """SMTP server; empty: no mail."""
+    port: Port = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    """`tls` from the first byte (port 465). `none` sends everything in the clear and takes no password."""
+    ca_file: str = ""
+    """PEM file of the authority that signed a server of your own; empty: those the system trusts."""
+    user: str = ""
+    sender: EmailAddress = ""
+    """Empty: `user`."""
+    recipients: tuple[EmailAddress, ...] = ()
+    attach: tuple[Literal["json", "srt", "vtt", "txt", "md"], ...] = ()
+    timeout_s: Positive = 30
+    """For one answer of the server."""
+    give_up_after_h: Positive = 72
+
+    def __post_init__(self) -> None:
+        """Refuse what could never be sent; msgspec adds where."""
+        if not self.host:
+            return
+        if not all(self.recipients) or not self.recipients:
+            raise ValueError("`recipients` must name at least one address where `host` is set")
+        if not self.sender and "@" not in self.user:
+            raise ValueError("`sender` must be an address where `user` is none")
+        if self.user and self.security == "none":
+            raise ValueError("`user` needs `security: starttls` or `tls`: a password is never sent in the clear")
 
 
 class Environment(Section, frozen=True):
@@ -160,6 +203,7 @@ class Settings(Section, frozen=True):
     tts: TextToSpeech = field(default_factory=TextToSpeech)
     llm: LanguageModel = field(default_factory=LanguageModel)
     transcripts: Transcripts = field(default_factory=Transcripts)
+    mail: Mail = field(default_factory=Mail)
     loader: Loader = field(default_factory=Loader)
     services: Services = field(default_factory=Services)
     contacts: Path = Path("contacts.yaml")

@@ -1,4 +1,7 @@
-"""Secrets: one token a daemon, from systemd credentials or a private file. Never from the command line."""
+"""Secrets: a token for each daemon, a mail password; from systemd credentials or a private file.
+
+Never from the command line.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,15 @@ _NAMES = {
 
 
 class Secrets(msgspec.Struct, frozen=True):
-    """Bearer tokens of the daemons. `repr` shows none of them."""
+    """Bearer tokens of the daemons, and the mail password. `repr` shows none of them."""
 
     stt_token: str
     tts_token: str
     llm_api_key: str
     phone_token: str
     loader_token: str
+    mail_password: str = ""
+    """Of `mail.user`; empty where none is needed."""
 
     def __repr__(self) -> str:
         return "Secrets(...)"
@@ -65,4 +70,4 @@ def load_secrets(file: Path, environ: Mapping[str, str] | None = None) -> Secret
                 file=str(path),
                 field=_NAMES[field],
             )
-    return Secrets(**found)
+    return Secrets(**found, mail_password=values.get("HER_OS_MAIL_PASSWORD", ""))

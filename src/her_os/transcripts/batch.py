@@ -29,6 +29,7 @@ from her_os.contracts.transcripts import (
     Transcript,
     WorkerRequest,
 )
+from her_os.transcripts.observers import QuietObserver
 from her_os.transcripts.queue import Claim, RecordingQueue
 from her_os.transcripts.worker_process import WorkerFailed
 
@@ -41,19 +42,6 @@ class StageRunner(Protocol):
     async def run(self, stage: Stage, request: WorkerRequest, on_progress: Callable[[Progress], None]) -> Result:
         """Raises WorkerFailed, with everything of the worker gone."""
         ...
-
-
-class QuietObserver:
-    """A BatchObserver for when nobody watches."""
-
-    def began(self, source: Path, number: int, total: int) -> None:
-        """Nobody is told."""
-
-    def progress(self, source: Path, stage: Stage, event: Progress) -> None:
-        """Nobody is told."""
-
-    def finished(self, result: RecordingResult) -> None:
-        """Nobody is told."""
 
 
 class Batch:

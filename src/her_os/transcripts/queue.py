@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Generator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-import psutil
 
 from her_os.contracts.transcripts import Transcript
+from her_os.transcripts.database import Database
+from her_os.transcripts.process_identity import is_alive, own_identity
 
 State = Literal["waiting", "claimed", "done", "quarantined"]
 
@@ -64,17 +64,12 @@ class RecordingQueue:
     """Opens (and creates) the queue at `path`. Every method is one transaction, quick enough for the event loop."""
 
     def __init__(self, path: Path, *, attempts: int = 3) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._path, self._attempts, self._owner = path, attempts, _identity(psutil.Process())
-        with self._transaction() as db:
-            for statement in _SCHEMA.split(";"):
-                db.execute(statement)
-        path.chmod(0o600)
+        self._database, self._attempts, self._owner = Database(path, _SCHEMA), attempts, own_identity()
 
     def add(self, path: Path, *, again: bool = False) -> State:
         """A recording is there. Returns its state; `again` makes one wait that was done or quarantined."""
         key, info = str(path), path.stat()
-        with self._transaction() as db:
+        with self._database.transaction() as db:
             _free_the_orphaned(db)
             db.execute(_ADD, (key, f"{info.st_size}:{info.st_mtime_ns}", time.time()))
             if again:
@@ -88,7 +83,7 @@ class RecordingQueue:
 
     def claim(self, among: Sequence[Path] | None = None) -> Claim | None:
         """The recording that has waited longest, now ours; None when none waits. `among` limits the choice."""
-        with self._transaction() as db:
+        with self._database.transaction() as db:
             _free_the_orphaned(db)
             rows = db.execute("SELECT * FROM recordings WHERE state = 'waiting' ORDER BY added_at, path").fetchall()
             wanted = None if among is None else {str(path) for path in among}
@@ -109,12 +104,15 @@ class RecordingQueue:
         self._update(path, "state = 'done', owner = '', transcript = NULL, code = '', reason = ''")
 
     def fail(self, path: Path, code: str, reason: str) -> State:
-        """It failed. Returns `waiting` (another run tries again) or `quarantined`."""
-        with self._transaction() as db:
+        """It failed. Returns `waiting` (another run tries again) or `quarantined`.
+
+        A mistake in the configuration (code `config`) is not the recording's fault and does not count.
+        """
+        with self._database.transaction() as db:
             db.execute(
-                "UPDATE recordings SET failures = failures + 1, owner = '', code = ?, reason = ?, "
-                "state = CASE WHEN failures + 1 >= ? THEN 'quarantined' ELSE 'waiting' END WHERE path = ?",
-                (code, reason, self._attempts, str(path)),
+                "UPDATE recordings SET failures = failures + ?1, owner = '', code = ?2, reason = ?3, "
+                "state = CASE WHEN failures + ?1 >= ?4 THEN 'quarantined' ELSE 'waiting' END WHERE path = ?5",
+                (int(code != "config"), code, reason, self._attempts, str(path)),
             )
             state: State = db.execute("SELECT state FROM recordings WHERE path = ?", (str(path),)).fetchone()[0]
             return state
@@ -123,39 +121,30 @@ class RecordingQueue:
         """We were interrupted: it waits again, and that counts as no failure."""
         self._update(path, "state = 'waiting', owner = ''")
 
-    def forget(self, path: Path) -> None:
-        """The recording and what was made of it are gone."""
-        with self._transaction() as db:
-            db.execute("DELETE FROM recordings WHERE path = ?", (str(path),))
+    def forget(self, path: Path) -> bool:
+        """The recording and what was made of it go, their bytes too. False while a live process works at it."""
+        with self._database.transaction() as db:
+            _free_the_orphaned(db)
+            db.execute("DELETE FROM recordings WHERE path = ? AND state <> 'claimed'", (str(path),))
+            gone = db.execute("SELECT 1 FROM recordings WHERE path = ?", (str(path),)).fetchone() is None
+        self._database.wipe_log()
+        return gone
 
     def entries(self) -> list[Entry]:
         """Everything in the queue, oldest first."""
-        with self._transaction() as db:
+        with self._database.transaction() as db:
             rows = db.execute("SELECT * FROM recordings ORDER BY added_at, path").fetchall()
         return [_entry(row) for row in rows]
 
     def entry(self, path: Path) -> Entry | None:
         """One recording; None for a stranger."""
-        with self._transaction() as db:
+        with self._database.transaction() as db:
             row = db.execute("SELECT * FROM recordings WHERE path = ?", (str(path),)).fetchone()
         return _entry(row) if row else None
 
     def _update(self, path: Path, assignment: str, *values: Any) -> None:
-        with self._transaction() as db:
+        with self._database.transaction() as db:
             db.execute(f"UPDATE recordings SET {assignment} WHERE path = ?", (*values, str(path)))  # noqa: S608
-
-    @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self._path, timeout=30, isolation_level=None)) as db:
-            db.row_factory = sqlite3.Row
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
-            db.execute("COMMIT")
 
 
 def _entry(row: sqlite3.Row) -> Entry:
@@ -167,26 +156,5 @@ def _entry(row: sqlite3.Row) -> Entry:
 def _free_the_orphaned(db: sqlite3.Connection) -> None:
     owners = [row[0] for row in db.execute("SELECT DISTINCT owner FROM recordings WHERE state = 'claimed'")]
     for owner in owners:
-        if not _is_alive(owner):
+        if not is_alive(owner):
             db.execute("UPDATE recordings SET state = 'waiting', owner = '' WHERE owner = ?", (owner,))
-
-
-def _identity(process: psutil.Process) -> str:
-    """A process id alone may belong to a stranger by now: with it goes when the process began, and in which boot."""
-    return f"{process.pid}:{process.create_time():.2f}:{_boot_id()}"
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
-def _is_alive(owner: str) -> bool:
-    pid = owner.split(":")[0]
-    try:
-        process = psutil.Process(int(pid))
-        return process.status() != psutil.STATUS_ZOMBIE and _identity(process) == owner
-    except (ValueError, psutil.Error):
-        return False

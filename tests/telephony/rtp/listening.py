@@ -2,50 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from her_os.contracts.audio import InboundFrame
 from her_os.telephony.rtp.packet import RtpPacket, build_rtp, parse_rtp
 from her_os.telephony.rtp.ports import PortPool
 from her_os.telephony.rtp.session import RtpSession
 from her_os.telephony.rtp.wire import WireObserver
+from tests.fakes.listener import Listener
 
 POOL = PortPool(41_000, 41_999)
 PAYLOAD_TYPES = {"G722": 9, "PCMU": 0, "PCMA": 8}
-
-
-class Listener:
-    """A `LineListener`."""
-
-    def __init__(self) -> None:
-        self.arrived: list[InboundFrame] = []
-        self.frames: list[InboundFrame] = []
-        self.played: list[tuple[int, int]] = []
-        self.digits = ""
-
-    def on_arrival(self, frame: InboundFrame) -> None:
-        self.arrived.append(frame)
-
-    def on_frame(self, frame: InboundFrame) -> None:
-        self.frames.append(frame)
-
-    def on_chunk_played(self, turn: int, chunk: int) -> None:
-        self.played.append((turn, chunk))
-
-    def on_dtmf(self, digit: str) -> None:
-        self.digits += digit
-
-    def on_hold(self, held: bool) -> None: ...
-
-    def on_ended(self, reason: str) -> None: ...
-
-    def heard(self) -> bytes:
-        """What came; frames made up while the test machine stalled are left out."""
-        return b"".join(frame.pcm for frame in self.frames if not frame.concealed)
 
 
 class Tap:
@@ -99,16 +68,6 @@ class Peer:
 
     def close(self) -> None:
         self._socket.close()
-
-
-async def until(condition: Callable[[], bool], what: str = "") -> None:
-    """Wait for a condition; a test's own time limit ends a wait in vain."""
-    try:
-        async with asyncio.timeout(20):
-            while not condition():
-                await asyncio.sleep(0.005)
-    except TimeoutError:
-        raise AssertionError(f"never came true: {what or condition}") from None
 
 
 @asynccontextmanager

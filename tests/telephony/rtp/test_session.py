@@ -15,8 +15,10 @@ from her_os.telephony.rtp.codecs import make_decoder, make_encoder
 from her_os.telephony.rtp.ports import PortPool
 from her_os.telephony.rtp.session import RtpSession
 from her_os.telephony.rtp.wire import WirePacket
-from tests.telephony.rtp.listening import PAYLOAD_TYPES, POOL, Listener, Peer, Tap, answered_by, talking, until
+from tests.fakes.listener import Listener
+from tests.telephony.rtp.listening import PAYLOAD_TYPES, POOL, Peer, Tap, answered_by, talking
 from tests.telephony.signals import babble, best_match
+from tests.waiting import until
 
 
 @pytest.fixture

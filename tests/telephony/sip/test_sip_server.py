@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from her_os.contracts.audio import InboundFrame
 from her_os.contracts.call_line import CallerInfo
 from her_os.contracts.errors import CallEnded, ConfigError, ProtocolError
 from her_os.settings.schema import Phone
@@ -22,37 +21,13 @@ from her_os.telephony.sip.responses import Refusal
 from her_os.telephony.sip.user_agent import UserAgent
 from her_os.telephony.sip_line import SipLine, place_call
 from her_os.telephony.sip_server import SipServer
+from tests.fakes.listener import Listener
 from tests.telephony.sip.agents import FAST, user_agent
 from tests.telephony.sip.raw_peer import OFFER, raw_peer
+from tests.waiting import until
 
 PORTS = PortPool(20_000, 29_999)
 STRANGERS: tuple[str, ...] = ()
-
-
-class Ear:
-    """A LineListener that remembers."""
-
-    def __init__(self) -> None:
-        self.frames = 0
-        self.digits = ""
-        self.holds: list[bool] = []
-        self.ended: list[str] = []
-
-    def on_arrival(self, frame: InboundFrame) -> None: ...
-
-    def on_frame(self, frame: InboundFrame) -> None:
-        self.frames += 1
-
-    def on_chunk_played(self, turn: int, chunk: int) -> None: ...
-
-    def on_dtmf(self, digit: str) -> None:
-        self.digits += digit
-
-    def on_hold(self, held: bool) -> None:
-        self.holds.append(held)
-
-    def on_ended(self, reason: str) -> None:
-        self.ended.append(reason)
 
 
 class Daemon:
@@ -60,12 +35,12 @@ class Daemon:
 
     def __init__(self) -> None:
         self.lines: list[SipLine] = []
-        self.ears: list[Ear] = []
+        self.ears: list[Listener] = []
         self.refusal: Refusal | None = None
         self.callers: list[CallerInfo] = []
 
     async def on_call(self, line: SipLine) -> None:
-        ear = Ear()
+        ear = Listener()
         self.lines.append(line)
         self.ears.append(ear)
         await line.answer()
@@ -114,19 +89,13 @@ async def call(
     return await place_call(agent, target(server), PORTS, bind_host="127.0.0.1", credentials=credentials, **options)  # type: ignore[arg-type]
 
 
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 @pytest.mark.parametrize("codec", ["G722", "PCMU", "PCMA"])
 async def test_a_call_with_media_digits_and_hold(tmp_path: Path, codec: str) -> None:
-    daemon, ear = Daemon(), Ear()
+    daemon, ear = Daemon(), Listener()
     async with serving(daemon, tmp_path) as server, user_agent() as agent:
         line = await call(agent, server, codecs=(codec,))
         line.start(ear)
-        await until(lambda: daemon.ears and daemon.ears[0].frames > 5 and ear.frames > 5)
+        await until(lambda: daemon.ears and len(daemon.ears[0].frames) > 5 and len(ear.frames) > 5)
         assert daemon.lines[0].codec == line.codec == codec
         await line.send_dtmf("1*")
         await daemon.lines[0].send_dtmf("9#")
@@ -141,7 +110,7 @@ async def test_a_call_with_media_digits_and_hold(tmp_path: Path, codec: str) -> 
 
 
 async def test_the_server_hangs_up(tmp_path: Path) -> None:
-    daemon, ear = Daemon(), Ear()
+    daemon, ear = Daemon(), Listener()
     async with serving(daemon, tmp_path) as server, user_agent() as agent:
         line = await call(agent, server)
         line.start(ear)
@@ -254,7 +223,7 @@ async def test_cancel_while_it_rings_reaches_the_daemon(tmp_path: Path) -> None:
 
 
 async def test_a_daemon_that_fails_hangs_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    daemon, ear = Daemon(), Ear()
+    daemon, ear = Daemon(), Listener()
 
     async def on_call(line: SipLine) -> None:
         await line.answer()
@@ -279,7 +248,7 @@ async def test_a_daemon_that_returns_without_answering_declines(tmp_path: Path) 
 
 
 async def test_stop_says_bye_and_refuses_new_calls(tmp_path: Path) -> None:
-    daemon, ear = Daemon(), Ear()
+    daemon, ear = Daemon(), Listener()
     async with user_agent() as agent:
         async with serving(daemon, tmp_path) as server:
             line = await call(agent, server)
@@ -291,7 +260,7 @@ async def test_stop_says_bye_and_refuses_new_calls(tmp_path: Path) -> None:
 
 
 async def test_a_listener_that_comes_too_late_hears_the_end(tmp_path: Path) -> None:
-    daemon, ear = Daemon(), Ear()
+    daemon, ear = Daemon(), Listener()
     async with serving(daemon, tmp_path) as server, user_agent() as agent:
         line = await call(agent, server)
         await line.hang_up("over")
@@ -361,7 +330,7 @@ async def test_a_taken_port_is_a_clear_error(tmp_path: Path) -> None:
 
 
 async def test_an_address_that_is_not_ours_is_a_mistake_of_the_host(tmp_path: Path) -> None:
-    server = SipServer(Phone(sip_host="192.0.2.1"), AccountStore(tmp_path, "her-os"), Daemon().on_call)
+    server = SipServer(Phone(sip_host="240.0.0.1"), AccountStore(tmp_path, "her-os"), Daemon().on_call)
     with pytest.raises(ConfigError, match="expected an address of this machine") as caught:
         await server.start()
     assert caught.value.field == "phone.sip_host"

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
+import signal
+import subprocess
+import sys
 from datetime import UTC
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import mistune
 import msgspec
 import pytest
@@ -17,9 +22,10 @@ from hypothesis import settings as hypothesis_settings
 
 from her_os.contracts.transcripts import Summary, Transcript
 from her_os.transcripts.outputs import json_file, minutes, text
-from her_os.transcripts.outputs.atomic import sweep, write_atomically
+from her_os.transcripts.outputs.atomic import write_atomically
 from her_os.transcripts.outputs.words import one_line
 from her_os.transcripts.outputs.writer import SUFFIXES, FileWriter
+from her_os.transcripts.process_identity import own_identity
 from tests.transcripts.outputs.samples import AWKWARD, PLAIN, SUMMARY, segment, transcript, transcripts
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -31,6 +37,18 @@ def test_json_reads_back_as_what_was_written(made: Transcript) -> None:
     assert json_file.parse(json_file.render(made, SUMMARY).encode()) == json_file.TranscriptFile(
         transcript=made, summary=SUMMARY
     )
+
+
+def test_an_independent_validator_accepts_what_is_written_and_nothing_else() -> None:
+    schema = json.loads((ROOT / "docs" / "transcript.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    for made in (PLAIN, transcript(), *(transcript(segment("caller", 0, awkward)) for awkward in AWKWARD)):
+        validator.validate(json.loads(json_file.render(made, SUMMARY)))
+        validator.validate(json.loads(json_file.render(made, Summary(warning="no summary"))))
+    good = json.loads(json_file.render(PLAIN, SUMMARY))
+    for spoil in ({"transcript": 5}, {"summary": {**good["summary"], "kind": "invented"}}, {"schema_version": "one"}):
+        assert not validator.is_valid({**good, **spoil})
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff", b'{"schema_version":99'])
@@ -124,9 +142,22 @@ def test_a_full_disk_leaves_the_old_file_and_no_half_one(tmp_path: Path, monkeyp
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
 
 
-def test_files_are_private_and_leftovers_of_a_kill_are_swept(tmp_path: Path) -> None:
-    write_atomically(tmp_path / "a", b"x")
-    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
-    (tmp_path / ".her-os-0123.tmp").write_text("half")
-    sweep(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+def test_files_are_private_and_leftovers_of_a_kill_are_swept_by_the_next_writer(tmp_path: Path) -> None:
+    made = transcript(*PLAIN.segments, source=str(tmp_path / "a.wav"))
+    gone = subprocess.run([sys.executable, "-c", LEAVE_HALF_A_FILE, str(tmp_path)], check=False)
+    assert gone.returncode == -signal.SIGKILL
+    ours = tmp_path / f".her-os-{own_identity().replace(':', '_')}-0123.tmp"
+    ours.write_text("another thread of ours is at it")
+    assert len(list(tmp_path.glob(".her-os-*.tmp"))) == 2
+    files = FileWriter(tmp_path).write(made, SUMMARY)
+    assert set(tmp_path.iterdir()) == {ours, *files}
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+
+
+LEAVE_HALF_A_FILE = """
+import os, signal, sys
+from pathlib import Path
+from her_os.transcripts.outputs import atomic
+os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+atomic.write_atomically(Path(sys.argv[1], "a.json"), b"half")
+"""

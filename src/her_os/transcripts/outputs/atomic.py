@@ -6,13 +6,16 @@ import os
 import secrets
 from pathlib import Path
 
+from her_os.transcripts.process_identity import is_alive, own_identity
+
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """Write beside `path`, sync, rename: a reader finds the old file or the new one. Raises OSError.
 
     The name while it is written begins with a dot, so neither a folder scan nor a person takes it for a result.
     """
-    temporary = path.with_name(f".her-os-{secrets.token_hex(8)}.tmp")  # its own length: a long name stays legal
+    owner = own_identity().replace(":", "_")  # a colon is no letter on every file system
+    temporary = path.with_name(f".her-os-{owner}-{secrets.token_hex(4)}.tmp")  # its own length: a long name stays legal
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with open(descriptor, "wb") as file:
@@ -27,9 +30,11 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a killed writer left in `folder`. Only when nobody writes there."""
+    """Remove what a killed writer left in `folder`. What a live process writes is left alone. Raises OSError."""
     for leftover in folder.glob(".her-os-*.tmp"):
-        leftover.unlink(missing_ok=True)
+        owner = leftover.name.removeprefix(".her-os-").rpartition("-")[0].replace("_", ":")
+        if not is_alive(owner):
+            leftover.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

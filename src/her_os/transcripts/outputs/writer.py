@@ -8,7 +8,7 @@ from pathlib import Path
 
 from her_os.contracts.transcripts import Summary, Transcript
 from her_os.transcripts.outputs import json_file, minutes, srt, text, vtt
-from her_os.transcripts.outputs.atomic import write_atomically
+from her_os.transcripts.outputs.atomic import sweep, write_atomically
 
 FORMATS: dict[str, Callable[[Transcript, Summary], str]] = {
     ".json": json_file.render,
@@ -32,6 +32,7 @@ class FileWriter:
         source = Path(transcript.source)
         folder = self._folder or source.parent
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        sweep(folder)
         base = _free_name(folder, source)
         texts = {suffix: render(transcript, summary) for suffix, render in FORMATS.items()}
         texts[".md"] = minutes.render(transcript, summary, folder=folder)

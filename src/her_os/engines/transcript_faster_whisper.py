@@ -1,0 +1,108 @@
+"""Whisper by faster-whisper (CTranslate2): many stretches at once, word times. Never imports torch.
+
+Extra `faster-whisper`. A model is a folder in CTranslate2's format or a name such as `small.en`, fetched once into
+the cache. Words come from cross-attention (`word_timestamps`), speech from the library's own silero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from her_os.contracts.errors import ConfigError, RecognitionError
+from her_os.contracts.speech_to_text import Final, Word
+from her_os.engines.transcript_blocks import cut_at_rests
+from her_os.engines.transcript_extra import import_extra, model_folder, require_installed, unusable
+from her_os.settings import Settings
+
+_BLOCK_S = 600.0
+"""Ten minutes of sound and their features are some 100 MB."""
+_DEFAULT = "small.en"
+_PAUSE_MS = 700
+
+
+class FasterWhisper:
+    """A RecordingRecogniser."""
+
+    name = "faster-whisper"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._wishes = settings, settings.transcripts
+        self._pipeline: Any = None
+        self._languages: list[str] = []
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> FasterWhisper:
+        """As `transcripts` says; not yet loaded. Raises ConfigError where the extra is not installed."""
+        require_installed("faster_whisper", cls.name, settings)
+        return cls(settings)
+
+    def load(self) -> None:
+        """Load the model. Raises ConfigError."""
+        library = import_extra("faster_whisper", self.name, self._settings)
+        name, folder = model_folder(self._settings, _DEFAULT)
+        try:
+            where = str(folder) if folder else self._fetched(library, name)
+            model = library.WhisperModel(
+                where, device=self._wishes.device, compute_type=self._wishes.compute_type, cpu_threads=0
+            )
+        except (OSError, RuntimeError, ValueError) as error:  # what CTranslate2 and the hub raise
+            raise unusable(self._settings, str(folder or name), error) from error
+        self._languages = list(model.supported_languages)
+        self._pipeline = library.BatchedInferencePipeline(model)
+
+    def recognise(self, pcm: Iterable[bytes], language: str, tell: Callable[[int], None]) -> Iterator[Final]:
+        """In blocks of ten minutes, each in batches of `transcripts.batch_size` stretches."""
+        if language not in self._languages:
+            raise ConfigError(
+                f"is {language!r}; this model knows: {', '.join(sorted(self._languages))}",
+                file=self._settings.source,
+                field="stt.language",
+            )
+        for start_ms, samples in cut_at_rests(pcm, _BLOCK_S):
+            tell(start_ms)
+            try:
+                segments, _ = self._pipeline.transcribe(
+                    samples,
+                    language=language,
+                    batch_size=self._wishes.batch_size,
+                    word_timestamps=True,
+                    vad_filter=True,
+                    vad_parameters={"min_silence_duration_ms": _PAUSE_MS},
+                    condition_on_previous_text=False,
+                )
+                for number, segment in enumerate(segments):
+                    yield _final(number, start_ms, segment)
+                    tell(start_ms + round(segment.end * 1000))
+            except RuntimeError as error:
+                raise RecognitionError(f"faster-whisper failed: {error}") from error
+
+    def unload(self) -> None:
+        """Free the model."""
+        self._pipeline = None
+
+    def _fetched(self, library: Any, name: str) -> str:
+        """The folder of a model by name: never one that lies in the working directory by chance."""
+        cache = self._settings.environment.cache_dir.expanduser() / "models"
+        return str(Path(library.download_model(name, cache_dir=str(cache))))
+
+
+def _final(number: int, start_ms: int, segment: Any) -> Final:
+    words = tuple(
+        Word(
+            word.word.strip(),
+            start_ms + round(word.start * 1000),
+            start_ms + round(word.end * 1000),
+            round(float(word.probability), 3),
+        )
+        for word in segment.words or ()
+        if word.word.strip()
+    )
+    return Final(
+        utterance=number,
+        start_ms=start_ms + round(segment.start * 1000),
+        text=" ".join(word.text for word in words) or segment.text.strip(),
+        audio_ms=start_ms + round(segment.end * 1000),
+        words=words,
+    )
