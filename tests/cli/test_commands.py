@@ -167,7 +167,7 @@ def test_run_stops_with_status_78_when_a_daemon_finds_a_mistake(config: Path) ->
         f"LLM      ERROR = {config}:1: llm.model: there is no file {config.with_name('gone.gguf')}; " in result.stderr
     )
     assert result.stderr.count("starting llm") == 1
-    assert "starting stt" not in result.stderr
+    assert "starting tts" not in result.stderr
     assert "Traceback" not in result.stderr
 
 

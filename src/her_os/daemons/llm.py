@@ -38,7 +38,7 @@ async def main(settings: Settings, secrets: Secrets) -> int:
     options = server_options(settings)
     _introduce(settings, options)
     binary = find_server(settings)
-    options = _with_mapping(settings, options, binary)
+    options = with_mapping(settings, options, binary)
     if binary is None:
         with contextlib.suppress(ImportError):  # said clearly when it is needed
             importlib.import_module("xllamacpp")
@@ -58,7 +58,7 @@ async def main(settings: Settings, secrets: Secrets) -> int:
     return 0
 
 
-def _with_mapping(settings: Settings, options: ServerOptions, binary: Path | None) -> ServerOptions:
+def with_mapping(settings: Settings, options: ServerOptions, binary: Path | None) -> ServerOptions:
     """The options for `services.llm.mmapped`. Raises ConfigError where the server cannot do without."""
     if settings.services.llm.mmapped:
         return options

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from her_os.loader.loader_service import LoaderService
 from her_os.service.http_daemon import HttpDaemon
 from her_os.settings import Secrets, Settings
 
+log = logging.getLogger(__name__)
 _STATUS_OF = {"unknown_service": 404, "not_ready": 409, "illegal_transition": 409, "not_allowed": 403}
 _MOST_LINES = 1000
 Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -84,10 +86,17 @@ class LoaderHttp:
         self._check_may()
         if self._loader.state is not LoaderState.STOPPED:
             return _error(409, "not_ready", f"the loader is {self._loader.state}; only what is STOPPED can be started")
-        self._starting = asyncio.create_task(self._loader.start_all(), name="start over HTTP")
-        self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+        self._starting = asyncio.create_task(self._start_again(), name="start over HTTP")
         await asyncio.sleep(0)
         return _json(self._loader.status(), status=202)
+
+    async def _start_again(self) -> None:
+        """A start that fails leaves nothing half up."""
+        try:
+            await self._loader.start_all()
+        except HerOsError as error:
+            log.error("%s", error)  # noqa: TRY400 - the operator needs the message, not our stack
+            await self._loader.stop_all()
 
     async def _stop(self, _request: web.Request) -> web.Response:
         self._check_may()
