@@ -318,6 +318,15 @@ async def test_a_service_that_ends_well_is_not_restarted_unless_always(tmp_path:
         assert family.states()["tts"] is ServiceState.READY
 
 
+async def test_never_means_that_a_service_that_hangs_is_not_restarted_either(tmp_path: Path) -> None:
+    never = RestartPolicy(initial_s=0.5, max_s=4, max_restarts=5, window_s=60, kind="never")
+    async with running(Family(tmp_path, policy=never, tts=[Life(deaf_s=1)])) as family:
+        await asyncio.sleep(60)
+        assert family.states()["tts"] is ServiceState.FAILED
+        assert len(family.fakes["tts"].births) == 1
+        assert family.fakes["tts"].pid is None
+
+
 async def test_a_warm_up_that_fails_is_no_reason_not_to_start(tmp_path: Path) -> None:
     async with running(Family(tmp_path, tts=[Life(warm_up_error=HerOsError("mute"))])) as family:
         assert family.loader.state is LoaderState.SYSTEM_READY

@@ -130,9 +130,10 @@ class SupervisedService(ManagedService):
         end = await self._life()
         self._prepared = False
         self.last_failure = "" if end.wished else end.cause
-        delay_s = 0.0 if end.wished else None if end.final else self._budget.next_delay_s(_now())
+        final = end.final or ("restarts are never" if self._policy.kind == "never" else "")
+        delay_s = 0.0 if end.wished else None if final else self._budget.next_delay_s(_now())
         if delay_s is None:
-            log.error("%s %s; not started again: %s", self.name, end.cause, end.final or "too many restarts")
+            log.error("%s %s; not started again: %s", self.name, end.cause, final or "too many restarts")
             self.to(ServiceState.FAILED)
             return False
         self.to(ServiceState.BACKOFF)

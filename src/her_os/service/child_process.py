@@ -73,6 +73,11 @@ class ChildProcess:
             pipe.write(GO)  # where it has ended meanwhile, asyncio drops this
             pipe.close()
 
+    def abandon(self) -> None:
+        """Close a held process's input without the word: it ends as if we were gone."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+
     async def wait(self) -> int:
         """Its exit status; whatever it left behind in its session is ended."""
         assert self._process is not None, "start it first"
