@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """kill -9 at random moments over a batch of recordings: is anything lost, done twice or left half done?
 
-Runs `her-os transcribe FOLDER --json` again and again. Each run but the last is killed at a random moment, the main
-process or one of its workers in turn. Then everything is counted.
+Runs `her-os transcribe FOLDER --json` again and again. In each run but the last a worker is killed at a random
+moment, and at a later one the main process. Then everything is counted.
 
     .venv/bin/python scripts/kill_transcripts.py    # some minutes; writes benchmark-results/transcripts-kill-DATE.md
 """
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -44,7 +45,7 @@ def main() -> None:
     """Run as a command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=30)
-    parser.add_argument("--kills", type=int, default=10, help="of the main process, and as many of its workers")
+    parser.add_argument("--kills", type=int, default=10, help="of the main process, and as many of workers")
     parser.add_argument("--seed", type=int, default=6)
     parser.add_argument("--out", type=Path, default=Path("benchmark-results"))
     given = parser.parse_args()
@@ -63,27 +64,27 @@ def storm(folder: Path, files: int, kills: int, dice: random.Random) -> Tally:
         copy = recordings / f"{number:02}.wav"
         copy.write_bytes(SAMPLE.read_bytes())
         os.utime(copy, (1_700_000_000, 1_700_000_000))
-    targets = [kind for _ in range(kills) for kind in ("main", "worker")]
-    for target in targets:
-        run(folder, recordings, tally, target, dice)
+    for _ in range(kills):
+        run(folder, recordings, tally, ("worker", "main"), dice)
         look(folder, tally)
-    report = run(folder, recordings, tally, "", dice)
+    report = run(folder, recordings, tally, (), dice)
     look(folder, tally)
     check(folder, recordings, report, tally)
     return tally
 
 
-def run(folder: Path, recordings: Path, tally: Tally, target: str, dice: random.Random) -> dict[str, str]:
-    """One run of the command; `target` is what is killed in it. Returns the status of each recording."""
+def run(folder: Path, recordings: Path, tally: Tally, targets: tuple[str, ...], dice: random.Random) -> dict[str, str]:
+    """One run of the command; `targets` are killed in it, one after the other. Returns each recording's status."""
     command = [sys.executable, "-m", "her_os.cli", "transcribe", str(recordings), "-o", str(folder / "out"), "--json"]
     environment = {**os.environ, "HER_OS_STATE_DIR": str(folder / "state"), "HER_OS_LOG_LEVEL": "ERROR"}
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
-        workers = kill_later(process, target, tally, dice) if target else []
+        killed = [kill(process, target, dice) for target in targets]
         told = process.stdout.read() if process.stdout else ""
         process.wait()
-    _, alive = psutil.wait_procs(workers, timeout=30)
+    tally.kills += [note for note, _ in killed if note]
+    _, alive = psutil.wait_procs([worker for _, workers in killed for worker in workers], timeout=30)
     tally.wrong += [f"process {worker.pid} is left" for worker in alive]
     whole = [line for line in told.splitlines(keepends=True) if line.endswith("\n")]
     rows = {Path(row["source"]).name: row["status"] for row in map(json.loads, whole)}
@@ -92,32 +93,26 @@ def run(folder: Path, recordings: Path, tally: Tally, target: str, dice: random.
             tally.done[name] = tally.done.get(name, 0) + 1
         elif status != "skipped":
             tally.failed.append(f"{name}: {status}")
-    expected = {"main": -9, "worker": 0, "": 0}[target if tally.kills and target else ""]
-    if process.returncode not in {expected, 0}:
-        tally.wrong.append(f"exit status {process.returncode} where {expected} was expected")
+    if process.returncode != (-9 if any(note.startswith("main") for note, _ in killed) else 0):
+        tally.wrong.append(f"exit status {process.returncode} after {[note for note, _ in killed]}")
     return rows
 
 
-def kill_later(process: subprocess.Popen[str], target: str, tally: Tally, dice: random.Random) -> list[psutil.Process]:
-    """Wait until a worker of the wanted stage runs, then a random moment more; kill. Returns the workers there were."""
+def kill(process: subprocess.Popen[str], target: str, dice: random.Random) -> tuple[str, list[psutil.Process]]:
+    """Wait until a worker of some stage runs, then a random moment more; kill. Returns what, and the workers then."""
     main_process, stage = psutil.Process(process.pid), dice.choice(STAGES)
     while process.poll() is None:
-        workers = [child for child in children(main_process) if stage in command_of(child)]
-        if not workers:
+        if not any(stage in command_of(child) for child in children(main_process)):
             time.sleep(0.005)
             continue
-        time.sleep(dice.uniform(0, 1.0 if stage == "speech" else 0.4))
-        all_workers = children(main_process)
-        victim = main_process if target == "main" else next(iter(all_workers), None)
-        if victim is None:
+        time.sleep(dice.uniform(0, 2.0 if stage == "speech" else 0.4))
+        workers = children(main_process)
+        if not workers:
             continue
-        try:
-            victim.kill()
-        except psutil.NoSuchProcess:
-            continue
-        tally.kills.append(f"{target} during {stage}")
-        return all_workers
-    return []
+        with suppress(psutil.NoSuchProcess):
+            (main_process if target == "main" else workers[0]).kill()
+            return f"{target} during {stage}", workers
+    return "", []
 
 
 def children(process: psutil.Process) -> list[psutil.Process]:
@@ -175,7 +170,8 @@ def write_report(tally: Tally, files: int, seed: int, seconds: float, out: Path)
     lines = [
         f"# kill -9 over a batch of recordings ({date.today()})",
         "",
-        f"{files} recordings, seed {seed}, {seconds:.0f} s. Killed: " + (", ".join(tally.kills) or "nothing") + ".",
+        f"{files} recordings, seed {seed}, {seconds:.0f} s. {len(tally.kills)} kills:",
+        ", ".join(f"{kind} {tally.kills.count(kind)}" for kind in sorted(set(tally.kills))) + ".",
         "",
         f"- {len(tally.inodes)} recordings were reported done by a run that lived to say so, none twice; the others",
         "  were finished in the moment of a kill and are `skipped: done before` in the last report.",

@@ -87,6 +87,14 @@ def test_a_mistake_in_the_configuration_is_one_line(tmp_path: Path, arguments: l
     ]
 
 
+def test_a_mistake_that_a_command_finds_by_itself_names_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("phone: {}\nmail:\n  host: ''\n")
+    result = her_os("mail", "test", "--config", str(file))
+    assert result.returncode == 78
+    assert result.stderr == f"her-os: {file}:3: mail.host: is empty: no mail is sent\n"
+
+
 def test_config_show_is_a_file_that_could_be_loaded_and_has_no_secret(tmp_path: Path) -> None:
     write_secrets()
     shown = her_os("config", "show", ENABLE_BARGE_IN="1")

@@ -15,7 +15,7 @@ import typer
 from her_os import __version__
 from her_os.cli.examples import CALL_EXAMPLES, CONFIG_EXAMPLES, FIRST_STEPS, PHONE_EXAMPLES, RUN_EXAMPLES
 from her_os.cli.help import HELP_OPTIONS, as_it_is, explain
-from her_os.contracts.errors import HerOsError
+from her_os.contracts.errors import ConfigError, HerOsError
 
 EXIT_FAILED, EXIT_CONFIG, EXIT_INTERRUPTED = 1, 78, 130
 
@@ -70,11 +70,20 @@ def main() -> None:
     """Entry point. A mistake the operator can mend is one line on stderr, never a traceback."""
     try:
         app(prog_name="her-os")
+    except ConfigError as error:
+        sys.stderr.write(f"her-os: {_with_its_line(error)}\n")
+        raise SystemExit(EXIT_CONFIG) from None
     except HerOsError as error:
         sys.stderr.write(f"her-os: {error}\n")
-        raise SystemExit(EXIT_CONFIG if error.code == "config" else EXIT_FAILED) from None
+        raise SystemExit(EXIT_FAILED) from None
     except KeyboardInterrupt:
         raise SystemExit(EXIT_INTERRUPTED) from None
+
+
+def _with_its_line(error: ConfigError) -> ConfigError:
+    from her_os.settings.positions import located
+
+    return located(error, error.file) if error.file else error
 
 
 def _show_version(wanted: bool) -> None:

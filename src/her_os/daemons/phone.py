@@ -60,6 +60,7 @@ class PhoneDaemon:
             routes=[web.get("/v1/calls", self._calls)],
             load=self._load,
             close=self._held.aclose,
+            alive=lambda: self._desk is None or self._desk.alive(),
             metrics=self._registry,
         )
         return await daemon.run()

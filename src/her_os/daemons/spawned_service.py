@@ -108,11 +108,16 @@ class SpawnedService:
             await asyncio.wait({prepared, over})
 
 
+def own_daemon_command(name: str) -> list[str]:
+    """How a daemon of ours is started. It ends when we do, even if we are killed."""
+    return [sys.executable, "-m", "her_os.cli", "daemon", name, "--die-with", str(os.getpid())]
+
+
 def service_command(name: str, service: Service) -> list[str]:
     """How a service is started. It ends when we do, even if we are killed."""
-    parent = str(os.getpid())
     if not service.cmd:
-        return [sys.executable, "-m", "her_os.cli", "daemon", name, "--die-with", parent]
+        return own_daemon_command(name)
+    parent = str(os.getpid())
     program, *arguments = service.cmd
     program = sys.executable if program in {"python", "python3"} else program
     return [sys.executable, "-m", "her_os.service.parent_death", parent, program, *arguments]

@@ -11,36 +11,26 @@ import logging
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from her_os.daemons.family import all_endpoints, loader_endpoint
 from her_os.daemons.how_to_call import how_to_call
 from her_os.daemons.loader_http import LoaderHttp, loader_daemon
-from her_os.daemons.loader_parts import (
-    boot_history,
-    endpoints_by_name,
-    gates,
-    make_boot,
-    restart_policy,
-    start_plan,
-)
-from her_os.daemons.model_files import touch_files_of
-from her_os.daemons.service_probes import health_probe, readiness_probe
-from her_os.daemons.spawned_service import ServiceParts, SpawnedService, service_command, service_environment
+from her_os.daemons.loader_parts import boot_history, gates, make_boot, restart_policy, start_plan
+from her_os.daemons.spawned_family import CommandFor, SpawnedFamily
+from her_os.daemons.spawned_service import own_daemon_command
 from her_os.daemons.this_machine import port_hygiene
-from her_os.daemons.warm_up import warm_up_of
+from her_os.daemons.transcript_watch import DispatcherProcess, watch_recordings
 from her_os.loader.loader_service import LoaderService, Misconfigured, StartFailed
 from her_os.loader.start_plan import EX_CONFIG
 from her_os.loader.supervised_service import SupervisedService
 from her_os.service.http_daemon import HttpDaemon
 from her_os.service.line_sink import LineSink
-from her_os.service.notify_listener import NotifyListener
 from her_os.service.recent_lines import RecentLines
 from her_os.settings import Secrets, Settings
 
 log = logging.getLogger(__name__)
-CommandFor = Callable[[str], Sequence[str]]
 
 
 async def supervise(
@@ -64,7 +54,7 @@ async def supervise(
     await asyncio.to_thread(history.load)
     with tempfile.TemporaryDirectory(prefix="her-os-") as runtime_dir:
         runtime, lines = Path(runtime_dir), RecentLines()
-        family = _Family(settings, secrets, runtime, environ, _both(sink, lines), command_for)
+        family = SpawnedFamily(settings, secrets, runtime, environ, _both(sink, lines), command_for)
         policy = restart_policy(settings)
         services = [SupervisedService(a, policy, gates(settings, a.name, history)) for a in family.adapters()]
         boot = make_boot(
@@ -79,53 +69,16 @@ async def supervise(
         loader = LoaderService(services, start_plan(settings, needs_all=True), boot, "spawning")
         http = LoaderHttp(loader, lines, may_start_and_stop=True)
         daemon = loader_daemon(settings, secrets, loader, http, load=_loaded, close=http.close)
-        return await _run_until_stopped(loader, settings, daemon)
+        dispatcher = DispatcherProcess((command_for or own_daemon_command)("transcripts"), environ, sink)
+        return await _run_until_stopped(loader, settings, daemon, dispatcher)
 
 
-class _Family:
-    """Makes the adapters of the services that the startup sequence names."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        secrets: Secrets,
-        runtime: Path,
-        environ: Mapping[str, str],
-        on_line: Callable[[str, str], None],
-        command_for: CommandFor | None,
-    ) -> None:
-        self._settings, self._secrets, self._runtime, self._environ = settings, secrets, runtime, environ
-        self._on_line, self._command_for = on_line, command_for
-
-    def adapters(self) -> list[SpawnedService]:
-        return [self._adapter(name) for name in self._settings.loader.startup_sequence]
-
-    def _adapter(self, name: str) -> SpawnedService:
-        settings, endpoint = self._settings, endpoints_by_name(self._settings)[name]
-        service = getattr(settings.services, name)
-        notify = NotifyListener(self._runtime / f"{name}.sock")
-        ready = readiness_probe(service.readiness, endpoint, lambda: notify.ready)
-        command = self._command_for(name) if self._command_for else service_command(name, service)
-        parts = ServiceParts(
-            name=name,
-            port=endpoint.port or None,
-            command=command,
-            environment=service_environment(settings, service, self._environ, notify.path),
-            workdir=Path.cwd(),
-            is_ready=ready,
-            is_healthy=health_probe(service.readiness, endpoint, settings.loader.health_check_interval_sec / 2),
-            warm_up=warm_up_of(name, settings, self._secrets) if not self._command_for else _nothing,
-            touch_files=lambda: touch_files_of(name, settings),
-            can_be_held=service.prepare_async and not service.cmd,
-            kill_after_s=settings.loader.graceful_shutdown.kill_after_sec,
-        )
-        return SpawnedService(parts, notify, lambda line: self._on_line(name, line))
-
-
-async def _run_until_stopped(loader: LoaderService, settings: Settings, daemon: HttpDaemon) -> int:
+async def _run_until_stopped(
+    loader: LoaderService, settings: Settings, daemon: HttpDaemon, dispatcher: DispatcherProcess
+) -> int:
     stop = _stop_on_signals(loader)
     stopping = asyncio.create_task(stop.wait(), name="stop signal")
-    running = asyncio.create_task(_start_and_watch(loader, settings), name="start and watch")
+    running = asyncio.create_task(_start_and_watch(loader, settings, dispatcher), name="start and watch")
     try:
         async with daemon.listening():
             daemon.readiness.open("supervising")
@@ -149,11 +102,19 @@ async def _run_until_stopped(loader: LoaderService, settings: Settings, daemon: 
         await _cancel(stopping, running)
 
 
-async def _start_and_watch(loader: LoaderService, settings: Settings) -> None:
+async def _start_and_watch(loader: LoaderService, settings: Settings, dispatcher: DispatcherProcess) -> None:
     await loader.start_all()
     for line in how_to_call(settings):
         log.info("%s", line)
-    await loader.watch()
+    recordings = settings.environment.state_dir.expanduser() / "recordings"
+    transcripts = asyncio.create_task(
+        watch_recordings(recordings, dispatcher, now=asyncio.get_running_loop().time), name="watch recordings"
+    )
+    try:
+        await loader.watch()
+    finally:
+        transcripts.cancel()
+        await asyncio.wait({transcripts})
 
 
 async def _cancel(*tasks: asyncio.Task[None] | asyncio.Task[bool]) -> None:
@@ -186,10 +147,6 @@ def _both(sink: LineSink, lines: RecentLines) -> Callable[[str, str], None]:
         lines.add(name, line)
 
     return on_line
-
-
-async def _nothing() -> None:
-    """A stand-in of the tests needs no warm-up."""
 
 
 async def _loaded() -> None:
