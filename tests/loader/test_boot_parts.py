@@ -13,7 +13,9 @@ from her_os.contracts.loader_status import GpuReading
 from her_os.loader.boot_history import BootRecord
 from her_os.loader.boot_timeline import BootTimeline, draw_waterfall
 from her_os.loader.greeting import WATCHDOG_S, Greeter, GreetingPlan
+from her_os.loader.loader_service import StartFailed
 from her_os.loader.once_per_boot import OncePerBoot
+from her_os.loader.start_plan import RestartPolicy
 from her_os.loader.vram_monitor import VramMonitor
 from tests.fakes.service import Life
 from tests.loader.scripted_family import GREETING, FakeGpu, FakeVoice, Family, running
@@ -136,6 +138,18 @@ async def test_a_boot_is_remembered_with_its_times_and_a_late_service_with_its_t
         metrics = family.loader.status().boot
         assert metrics.total_boot_ms == pytest.approx(boot.total_boot_s * 1000)
         assert (metrics.total_boot_p95_ms, metrics.boots_in_history) == (metrics.total_boot_ms, 1)
+
+
+async def test_a_boot_that_failed_for_want_of_time_is_remembered_so_that_the_next_has_more(tmp_path: Path) -> None:
+    for _ in range(3):
+        family = Family(tmp_path, policy=RestartPolicy(1, 1, 1, 600), stt=[Life(ready_s=None)])
+        family.history.load()
+        with pytest.raises(StartFailed):
+            await family.loader.start_all()
+        await family.loader.stop_all()
+    assert [(boot.total_boot_s, boot.ready_s) for boot in family.history.boots] == [(None, {"stt": 10})] * 3
+    assert family.history.timeout_s("stt", 10) == 20
+    assert family.history.total_p95_s() is None
 
 
 def gpu(used: float, **by_pid: float) -> GpuReading:

@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
+from her_os.cli.operator import loader_client, operator_settings
 from her_os.cli.options import ConfigFile
-from her_os.cli.status import loader_client
-from her_os.settings import load_settings
 
 
 def logs(
@@ -19,7 +18,7 @@ def logs(
     config: ConfigFile = None,
 ) -> None:
     """Show the last lines that a daemon has logged. Under systemd they are those of `journalctl -u her-os-NAME`."""
-    loader = loader_client(load_settings(config))
+    loader = loader_client(operator_settings(config))
     if asyncio.run(loader.status()).mode == "systemd":
         unit = f"her-os-{name}.service"
         os.execvp("journalctl", ["journalctl", f"--unit={unit}", f"--lines={lines}"])  # noqa: S606, S607 - no shell

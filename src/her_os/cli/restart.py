@@ -7,17 +7,16 @@ from typing import Annotated
 
 import typer
 
+from her_os.cli.operator import loader_client, operator_settings
 from her_os.cli.options import ConfigFile
-from her_os.cli.status import loader_client
 from her_os.contracts.service_state import ServiceState
-from her_os.settings import load_settings
 
 
 def restart(
     name: Annotated[str, typer.Argument(metavar="NAME", help="llm, stt, tts or phone.")], config: ConfigFile = None
 ) -> None:
     """Restart one daemon and wait until it is ready. Exit status 1 when it does not come back."""
-    status = asyncio.run(loader_client(load_settings(config)).restart(name))
+    status = asyncio.run(loader_client(operator_settings(config)).restart(name))
     if status.state is ServiceState.READY:
         typer.echo(f"{name} is ready (pid {status.pid})")
     else:

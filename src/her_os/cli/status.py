@@ -10,15 +10,15 @@ from typing import Annotated
 import msgspec
 import typer
 
+from her_os.cli.operator import loader_client, operator_settings
 from her_os.cli.options import AsJson, ConfigFile
 from her_os.cli.status_table import probed_table, system_table
-from her_os.clients.loader_client import LoaderClient
 from her_os.contracts.errors import HerOsError
 from her_os.contracts.loader_status import SystemStatus
 from her_os.contracts.service_state import LoaderState
-from her_os.daemons.family import Endpoint, http_endpoints, loader_endpoint
-from her_os.service.health_probe import Health, ask_health, reachable_host
-from her_os.settings import Settings, load_secrets, load_settings
+from her_os.daemons.family import Endpoint, http_endpoints
+from her_os.service.health_probe import Health, ask_health
+from her_os.settings import Settings
 
 _GOOD = {LoaderState.RUNNING_ALL, LoaderState.SYSTEM_READY}
 Probed = list[tuple[Endpoint, Health]]
@@ -31,7 +31,7 @@ def status(
     interval: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="With --watch: how often.")] = 1.0,
 ) -> None:
     """Show the state of the whole and of each daemon, with times and memory. Exit status 0 when all are ready."""
-    settings = load_settings(config)
+    settings = operator_settings(config)
     if watch and not as_json:
         _watch(lambda: asyncio.run(_ask(settings)), interval)
     answer = asyncio.run(_ask(settings))
@@ -42,13 +42,6 @@ def status(
 
         Console().print(_table(answer))
     raise typer.Exit(0 if _all_ready(answer) else 1)
-
-
-def loader_client(settings: Settings) -> LoaderClient:
-    """The client of this machine's loader. Raises ConfigError for the secrets."""
-    endpoint = loader_endpoint(settings)
-    token = load_secrets(settings.environment.secrets_file).loader_token
-    return LoaderClient(f"http://{reachable_host(endpoint.host)}:{endpoint.port}", token)
 
 
 async def _ask(settings: Settings) -> SystemStatus | Probed:

@@ -86,7 +86,6 @@ async def _run_until_stopped(
                 await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
                 if running.done():
                     running.result()
-                    log.error("no daemon is left")
                     return 1
             except StartFailed as error:
                 log.error("%s", error)  # noqa: TRY400 - the operator needs the message, not our stack

@@ -74,7 +74,7 @@ class Boot:
         self._total_ms = self.timeline.finish()
         if self._once.claim("boot-history"):
             times = {s.name: s.time_to_ready_s for s in services if s.time_to_ready_s is not None}
-            late = {s.name: s.ready_timeout_s for s in services if s.timed_out and s.ready_timeout_s is not None}
+            late = _too_late(services)
             record = BootRecord(total_boot_s=self._total_ms / 1000, ready_s={**times, **late}, vram_mb=self._vram_mb)
             await asyncio.to_thread(self._history.add, record)
         p95_s = self._history.total_p95_s()
@@ -89,8 +89,13 @@ class Boot:
         await self.greeter.greet(first=self._once.claim("greeting"))
         await self.vram.watch()
 
-    async def end(self) -> None:
-        """After the last service has stopped: is everything left as it was?"""
+    async def end(self, services: Sequence[ManagedService]) -> None:
+        """After the last service has stopped: is everything left as it was?
+
+        A boot that failed because a service needed longer is remembered, too, so that it is given longer next time.
+        """
+        if not self.completed and (late := _too_late(services)):
+            await asyncio.to_thread(self._history.add, BootRecord(ready_s=late))
         await self._aftercheck()
         await self.vram.snapshot("after the stop")
 
@@ -107,6 +112,11 @@ class Boot:
             greetings=self.greeter.greetings,
             greetings_heard=self.greeter.heard,
         )
+
+
+def _too_late(services: Sequence[ManagedService]) -> dict[str, float]:
+    """The timeouts of those that were not ready in time: they take at least so long."""
+    return {s.name: s.ready_timeout_s for s in services if s.timed_out and s.ready_timeout_s is not None}
 
 
 def _now() -> float:

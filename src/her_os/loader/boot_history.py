@@ -29,7 +29,8 @@ _SANE_S = 86_400.0
 class BootRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One boot. Where a service timed out, its timeout stands for its time: it took at least so long."""
 
-    total_boot_s: float
+    total_boot_s: float | None = None
+    """None: it was given up."""
     ready_s: dict[str, float] = {}
     vram_mb: dict[str, float] = {}
 
@@ -69,7 +70,7 @@ class BootHistory:
 
     def total_p95_s(self) -> float | None:
         """The p95 of the last boots' total times."""
-        return p95([boot.total_boot_s for boot in self.boots[-P95_BOOTS:]])
+        return p95([boot.total_boot_s for boot in self.boots if boot.total_boot_s is not None][-P95_BOOTS:])
 
     def timeout_s(self, service: str, configured_s: float) -> float:
         """The time a service may take until it is ready, fitted to this machine."""
@@ -94,5 +95,5 @@ def _decode(line: bytes) -> BootRecord | None:
         boot = msgspec.json.decode(line, type=BootRecord)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    times = [boot.total_boot_s, *boot.ready_s.values()]
+    times = [boot.total_boot_s or 0.0, *boot.ready_s.values()]
     return boot if all(math.isfinite(t) and 0 <= t <= _SANE_S for t in times) else None

@@ -101,6 +101,7 @@ class LoaderService:
                     log.error("%s is down for good; stopping everything (fail fast)", ", ".join(down))
                     return
                 if down and len(down) == len(self._start_order) and self._plan.needs_all:
+                    log.error("no daemon is left")
                     return
             await self._news.wait()
 
@@ -115,7 +116,7 @@ class LoaderService:
             await asyncio.wait(self._aside)
         for service in self._stop_order:
             await service.stop()
-        await self._boot.end()
+        await self._boot.end(self._start_order)
         self._to(LoaderState.STOPPED)
         log.info("Shutdown complete")
 
