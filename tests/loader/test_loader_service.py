@@ -201,9 +201,15 @@ async def test_with_prewarm_the_next_is_prepared_while_the_one_before_gets_ready
     family = Family(tmp_path, plan=plan(prewarm_next=True), llm=slow, stt=slow, tts=slow, phone=slow)
     family.fakes["stt"].prepare_s = 2.0
     async with running(family):
-        for before, after in itertools.pairwise(("llm", "stt", "tts", "phone")):
-            assert family.fakes[after].prepared_from is not None
-            assert family.fakes[before].births[0] <= family.fakes[after].prepared_from < family.fakes[after].births[0]
+        order = ("llm", "stt", "tts", "phone")
+        assert [line for line in family.journal if line.startswith("prepare")] == [f"prepare {n}" for n in order[1:]]
+        for name in order[1:]:
+            prepared_from = family.fakes[name].prepared_from
+            assert prepared_from is not None
+            assert prepared_from < family.fakes[name].births[0]
+        assert family.fakes["tts"].prepared_from == pytest.approx(family.fakes["llm"].births[0] + 2.0, abs=0.01), (
+            "as soon as the one before is prepared"
+        )
         assert family.fakes["llm"].prepared_from is None, "nobody is before the first"
         status = family.loader.status()
         times = {service.name: service.times for service in status.services}

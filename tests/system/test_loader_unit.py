@@ -39,7 +39,10 @@ def state_of(machine: Machine, name: str) -> str:
 
 
 def wait_until_ready(machine: Machine) -> dict[str, Any]:
-    wait_for(lambda: status(machine)["state"] == "SYSTEM_READY", 60)
+    try:
+        wait_for(lambda: status(machine)["state"] == "SYSTEM_READY", 60)
+    except AssertionError:
+        raise AssertionError(f"{status(machine)}\n{machine.journal('-u', 'her-os-loader')}") from None
     return status(machine)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, Literal
 
 from her_os.contracts.errors import HerOsError, NotReadyError
@@ -68,7 +68,9 @@ class LoaderService:
         """
         self._to(LoaderState.PRECHECK)
         await self._boot.begin(self._start_order)
-        for service, following in zip(self._start_order, [*self._start_order[1:], None], strict=True):
+        if self._plan.prewarm_next and not self._stopping:
+            self._run_aside(self._prepare_ahead(self._start_order[1:]), "prepare ahead")
+        for service in self._start_order:
             if self._stopping:
                 return
             await self._boot.before(service)
@@ -76,8 +78,6 @@ class LoaderService:
             self._to(LoaderState.STARTING)
             log.info("starting %s", service.name)
             self._tasks[service.name] = task = service.start()
-            if following is not None and self._plan.prewarm_next:
-                self._run_aside(following.prepare(), f"prepare {following.name}")
             await service.settled()
             if self._stopping:
                 return
@@ -179,6 +179,12 @@ class LoaderService:
         if service.misconfigured:
             raise Misconfigured(f"{service.name} has a mistake in its configuration: mend what its line above names")
         raise StartFailed(f"{service.name} {service.last_failure}; see its lines above")
+
+    async def _prepare_ahead(self, services: Sequence[ManagedService]) -> None:
+        """Prepare the next, then the one after it, while those before get ready; one at a time, as the disk has it."""
+        for service in services:
+            if service.state is ServiceState.STOPPED:
+                await service.prepare()
 
     async def _become_ready(self) -> None:
         """Every service is ready: wait until all are warm, and the boot is complete; or until things change."""
