@@ -12,7 +12,14 @@ import pytest
 from tests.system.machine import DAEMONS, Machine, wait_for
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
-HER_OS = "/usr/local/bin/her-os"
+HER_OS = (
+    "env",
+    "-u",
+    "HER_OS_SECRETS_FILE",
+    "-u",
+    "HER_OS_STATE_DIR",
+    "/usr/local/bin/her-os",
+)  # not those of the test
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +37,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 
 def status(machine: Machine) -> dict[str, Any]:
-    said = machine.run(HER_OS, "status", "--json", check=False)
+    said = machine.run(*HER_OS, "status", "--json", check=False)
     return json.loads(said[said.index("{") :])
 
 
@@ -80,7 +87,7 @@ def test_a_hung_language_model_which_has_no_watchdog_is_restarted_by_way_of_polk
 def test_an_operator_may_have_it_restart_a_unit_and_nothing_else(machine: Machine):
     wait_until_ready(machine)
     before = machine.pid("tts")
-    said = machine.run(HER_OS, "restart", "tts")
+    said = machine.run(*HER_OS, "restart", "tts")
     assert "tts is ready" in said
     assert machine.pid("tts") not in {0, before}
     asked = ("runuser", "-u", "her-os", "--", "systemctl", "--no-ask-password")
@@ -109,5 +116,5 @@ def test_a_loader_that_hangs_is_caught_by_its_own_watchdog(machine: Machine):
 
 def test_the_last_lines_of_a_daemon_are_those_of_the_journal(machine: Machine):
     wait_until_ready(machine)
-    said = machine.run(HER_OS, "logs", "stt", "-n", "20")
+    said = machine.run(*HER_OS, "logs", "stt", "-n", "20")
     assert "STT" in said
