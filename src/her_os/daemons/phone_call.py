@@ -208,15 +208,15 @@ def _assemble(
 def _strategy(settings: Settings, parts: CallParts, synthesizer: TtsClient, window_ms: int) -> CallLoop:
     if not settings.environment.enable_barge_in:
         return HalfDuplexOrchestrator(parts)
-    from her_os.audio.echo import AcousticEchoCanceller, ReferenceTap  # 10 MB and 0.3 s that half duplex need not pay
+    from her_os.audio.echo import LineEcho, ReferenceTap  # 10 MB and 0.3 s that half duplex need not pay
 
     limits = settings.conversation
     judge = InterruptionJudge(
         JudgeLimits(confirm_ms=limits.confirm_speech_ms, decide_within_ms=limits.resume_after_ms), window_ms
     )
-    cancellers = AcousticEchoCanceller(), AcousticEchoCanceller()
-    parts.tap = ReferenceTap(cancellers, parts.tap)
-    barge_in = BargeIn(FastVoiceGate(mode=2), PauseDetector(limits.pause_voiced_ms), judge, synthesizer, *cancellers)
+    echo = LineEcho()
+    parts.tap = ReferenceTap(echo, parts.tap)
+    barge_in = BargeIn(FastVoiceGate(mode=2), PauseDetector(limits.pause_voiced_ms), judge, synthesizer, echo)
     return FullDuplexOrchestrator(parts, barge_in)
 
 
