@@ -88,8 +88,7 @@ def folder_of_prompts(folder: Path, count: int) -> list[str]:
         f"## A folder of {len(rows)} prompts ({audio:.0f} s of speech, {total} words)",
         "",
         f"- Word error rate **{100 * wrong / total:.1f} %** ({wrong} of {total}: inserted, left out, or others).",
-        f"- {seconds:.0f} s in all, {seconds / len(rows):.2f} s a file ({usage / len(rows):.2f} s of CPU), of which a",
-        "  second is two new processes and a model loaded.",
+        f"- {seconds:.0f} s in all, {seconds / len(rows):.2f} s a file ({usage / len(rows):.2f} s of CPU).",
         "- Every JSON validates against docs/transcript.schema.json (jsonschema); SRT and VTT are read by webvtt-py.",
     ]
 

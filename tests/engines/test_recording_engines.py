@@ -144,6 +144,47 @@ async def test_parakeet_counts_where_there_is_voice(environment: Environment, tm
 
 @pytest.mark.engines
 @pytest.mark.timeout(600)
+async def test_sherpa_onnx_tells_a_bright_voice_from_a_dull_one(environment: Environment, tmp_path: Path) -> None:
+    python, models = environment("diarisation"), ROOT / "tests" / "data" / "tiny-diarisation"
+    rest = np.zeros(CONVERSATION_RATE * 3 // 2, np.int16)
+    parts = [bright(await speak(TIMER)), dull(await speak(DENTIST)), bright(await speak(DENTIST))]
+    sound = np.concatenate([piece for part in parts for piece in (rest, part)])
+    recording = write_call(tmp_path / "meeting.wav", sound.tobytes())
+    file = tmp_path / "her-os.yaml"
+    file.write_text(
+        f"transcripts:\n  python: {python}\n  segmentation_model: {models}/segmentation.onnx\n"
+        f"  embedding_model: {models}/embedding.onnx\n  speakers: 2\n"
+    )
+    result = transcribed(file, recording)
+    assert result["status"] == "done", result
+    transcript = result["transcript"]
+    assert isinstance(transcript, dict)
+    assert [speaker["evidence"] for speaker in transcript["speakers"]] == ["diarised"] * 2
+    assert any("can be wrong" in notice for notice in transcript["notices"])
+    order = [segment["speaker"] for segment in transcript["segments"]]
+    assert [who for number, who in enumerate(order) if number == 0 or order[number - 1] != who] == [
+        "speaker-1", "speaker-2", "speaker-1",
+    ]  # fmt: skip
+    file.write_text(file.read_text().replace("embedding.onnx", "gone.onnx"))
+    failed = her_os("transcribe", "--again", str(recording), "--json", "--config", str(file))
+    assert "transcripts.embedding_model" in failed.stdout
+    assert "gone.onnx is no .onnx file" in failed.stdout
+
+
+def bright(pcm: bytes) -> np.ndarray:
+    """Differences of differences: no low tones."""
+    samples = np.frombuffer(pcm, np.int16).astype(np.float64)
+    return np.clip(6 * np.diff(samples, 2, prepend=[0, 0]), -32_768, 32_767).astype(np.int16)
+
+
+def dull(pcm: bytes) -> np.ndarray:
+    """Averages of sixteen: no high tones."""
+    samples = np.frombuffer(pcm, np.int16).astype(np.float64)
+    return np.clip(2 * np.convolve(samples, np.ones(16) / 16, "same"), -32_768, 32_767).astype(np.int16)
+
+
+@pytest.mark.engines
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("name", "model"), [("faster-whisper", "tiny-whisper"), ("parakeet", "tiny-parakeet")])
 async def test_a_model_that_cannot_be_loaded_is_named_with_its_line(
     name: str, model: str, environment: Environment, tmp_path: Path

@@ -116,9 +116,10 @@ def _contacts(settings: Settings) -> None:
 
 
 def _transcript_engine(settings: Settings) -> None:
-    from her_os.daemons.transcript_recogniser import create_recogniser
+    from her_os.daemons.transcript_recogniser import create_diariser, create_recogniser
 
     create_recogniser(settings)
+    create_diariser(settings)
 
 
 def _must_be_a_file(path: Path, field: str, what_to_do: str) -> None:
