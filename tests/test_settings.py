@@ -44,7 +44,7 @@ def test_the_shipped_file_names_and_explains_every_setting() -> None:
     assert not uncommented
 
 
-SELF_EXPLAINING = {"api_port", "sip_port", "host", "port", "language", "rtp_port_max", "restart_window_s"}
+SELF_EXPLAINING = {"api_port", "sip_port", "host", "port", "language", "rtp_port_max"}
 
 
 def _unnamed(kind: type[msgspec.Struct], values: dict[str, Any], path: str = "") -> list[str]:
@@ -275,3 +275,74 @@ def test_a_missing_secrets_file_says_how_to_write_one(tmp_path: Path) -> None:
 def test_systemd_credentials_win_over_the_file(tmp_path: Path) -> None:
     write_secrets(tmp_path, GOOD.replace("1'", "2'"), 0o440)
     assert load_secrets(tmp_path / "none", {"CREDENTIALS_DIRECTORY": str(tmp_path)}).tts_token == TOKEN + "2"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "field", "hint"),
+    [
+        ("supervision:\n  poll_ms: 5\n", 1, "supervision", "is now part of `loader`"),
+        ("loader:\n  startup_sequence: [llm, kwd]\n", 2, "loader.startup_sequence.1", "invalid enum value 'kwd'"),
+        (
+            "loader:\n  timeouts: {kwd_ready_sec: 20}\n",
+            2,
+            "loader.timeouts.kwd_ready_sec",
+            "did you mean `tts_re",
+        ),
+        (
+            "loader:\n  port_hygiene:\n    kill_orphans: some\n",
+            3,
+            "loader.port_hygiene.kill_orphans",
+            "invalid enum",
+        ),
+        ("loader:\n  port_hygiene:\n    ports: {x: 5}\n", 3, "loader.port_hygiene.ports", "invalid enum value 'x'"),
+        ("services:\n  stt:\n    readiness: {type: tcp, url: x}\n", 3, "services.stt.readiness.url", "known here"),
+        (
+            "services:\n  stt:\n    readiness: {type: smoke}\n",
+            3,
+            "services.stt.readiness.type",
+            "invalid value 'smoke'",
+        ),
+        ("services:\n  tts:\n    mmapped: true\n", 3, "services.tts.mmapped", "unknown field"),
+        ("loader: {startup_sequence: [stt, llm]}\n", 1, "loader.shutdown_sequence", "must name the same services"),
+        ("loader:\n\n  startup_sequence: [stt, stt]\n", 3, "loader.startup_sequence", "each once"),
+        (
+            "loader:\n  startup_sequence: [phone, llm, stt, tts]\n",
+            2,
+            "loader.startup_sequence",
+            "the phone starts last and stops first",
+        ),
+        ("loader: {graceful_shutdown: {kill_after_sec: 1}}", 1, "loader.graceful_shutdown.kill_after_sec", "less than"),
+        ("loader: {restart_policy: {backoff: {max_sec: 1}}}", 1, "loader.restart_policy.backoff.max_sec", "less than"),
+        (
+            "services: {stt: {compute_type: float16}}\n",
+            1,
+            "services.stt.compute_type",
+            "has no such choice",
+        ),
+        ("services: {stt: {mmapped: false}}\n", 1, "services.stt.mmapped", "pocketsphinx always maps"),
+        ("tts: {voice: a}\nservices: {tts: {default_voice: b}}\n", 2, "services.tts.default_voice", "keep one"),
+        ("services: {llm: {cmd: [x], mmapped: false}}\n", 1, "services.llm.mmapped", "put it into cmd"),
+    ],
+)
+def test_a_key_of_the_loader_that_cannot_be_honoured_is_refused(
+    tmp_path: Path, text: str, line: int, field: str, hint: str
+) -> None:
+    file = tmp_path / "her-os.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, {})
+    error = caught.value
+    assert (error.file, error.line, error.field) == (str(file), line, field)
+    assert hint in str(error)
+
+
+def test_second_names_of_the_loader_s_example_mean_the_daemons_own_settings(tmp_path: Path) -> None:
+    file = tmp_path / "her-os.yaml"
+    file.write_text(
+        "services:\n  stt: {backend: faster-whisper, compute_type: int8_float16}\n"
+        "  tts: {default_voice: slt}\n  llm: {kv_cache_tokens: 1024}\n"
+    )
+    settings = load_settings(file, {})
+    assert settings.stt.engine == "faster-whisper"
+    assert settings.tts.voice == "slt"
+    assert settings.llm.context_tokens == 1024

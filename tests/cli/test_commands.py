@@ -32,11 +32,11 @@ def her_os(*arguments: str, folder: Path | None = None, **environ: str) -> subpr
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A configuration whose every port is free at the moment."""
-    free = [free_port() for _ in range(4)]
+    free = [free_port() for _ in range(5)]
     file = tmp_path / "her-os.yaml"
     file.write_text(
         f"llm: {{port: {free[0]}}}\nstt: {{port: {free[1]}}}\ntts: {{port: {free[2]}}}\n"
-        f"phone: {{api_port: {free[3]}, sip_port: 0}}\n"
+        f"phone: {{api_port: {free[3]}, sip_port: 0}}\nloader: {{port: {free[4]}}}\n"
     )
     return file
 
@@ -111,8 +111,10 @@ def test_config_show_is_a_file_that_could_be_loaded_and_has_no_secret(tmp_path: 
 def test_status_of_a_family_that_is_down(config: Path) -> None:
     result = her_os("status", "--config", str(config), "--json")
     assert result.returncode == 1
-    rows = json.loads(result.stdout)
-    assert [(row["daemon"], row["state"]) for row in rows] == [(n, "down") for n in ("llm", "stt", "tts", "phone")]
+    shown = json.loads(result.stdout)
+    assert shown["state"] == "no loader"
+    rows = shown["services"]
+    assert [(row["name"], row["state"]) for row in rows] == [(n, "down") for n in ("llm", "stt", "tts", "phone")]
     assert "down" in her_os("status", "--config", str(config)).stdout
 
 
@@ -173,7 +175,7 @@ def test_run_stops_with_status_78_when_a_daemon_finds_a_mistake(config: Path) ->
         f"LLM      ERROR = {config}:1: llm.model: there is no file {config.with_name('gone.gguf')}; " in result.stderr
     )
     assert result.stderr.count("starting llm") == 1
-    assert "starting stt" not in result.stderr
+    assert "starting tts" not in result.stderr
     assert "Traceback" not in result.stderr
 
 

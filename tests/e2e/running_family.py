@@ -105,7 +105,7 @@ def _prepare(folder: Path, *, barge_in: bool, changes: Mapping[str, Mapping[str,
 
 
 def _settings(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    llm, stt, tts, api, sip = (free_port() for _ in range(5))
+    llm, stt, tts, api, sip, loader = (free_port() for _ in range(6))
     rtp = free_ports(_RTP_PORTS)
     settings: dict[str, Any] = {
         "phone": {
@@ -117,6 +117,7 @@ def _settings(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             "log_speech": True,
         },
         "llm": {"port": llm},
+        "loader": {"port": loader, "restart_policy": {"max_restarts": 5, "backoff": {"initial_sec": 0.5}}},
         "stt": {"port": stt, "domain_phrases": str(ROOT / "config" / "domain-phrases.txt")},
         "tts": {"port": tts},
         "contacts": str(ROOT / "config" / "contacts.yaml"),

@@ -10,8 +10,9 @@ from pathlib import Path
 from her_os.daemons.supervisor import supervise
 from her_os.service.line_sink import LineSink
 from her_os.service.logging import setup_logging
-from her_os.settings import load_settings
+from her_os.settings import Secrets, load_settings
 
+SECRETS = Secrets(*(f"{name}-token-of-the-tests" for name in ("stt", "tts", "llm", "phone", "loader")))
 STAND_IN = Path(__file__).with_name("daemon.py")
 
 
@@ -22,7 +23,10 @@ def main(config: str, *behaviours: str) -> int:
     setup_logging("loader", "INFO", sink)
     return asyncio.run(
         supervise(
-            settings, sink, command_for=lambda name: [sys.executable, str(STAND_IN), name, chosen.get(name, "good")]
+            settings,
+            SECRETS,
+            sink,
+            command_for=lambda name: [sys.executable, str(STAND_IN), name, chosen.get(name, "good")],
         )
     )
 

@@ -1,4 +1,4 @@
-"""A small real daemon: `python -m tests.fakes.http_daemon good|config|engine|bug|slow`."""
+"""A small real daemon: `python -m tests.fakes.http_daemon good|ahead|config|engine|bug|slow`."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ async def load(behaviour: str) -> str:
         raise ZeroDivisionError
     if behaviour == "slow":
         await asyncio.sleep(600)
+    print("LOADED", file=sys.stderr)
     return "warm"
 
 
@@ -44,6 +45,7 @@ def daemon(behaviour: str, closed: list[str], host: str = "127.0.0.1") -> HttpDa
         websocket_paths=["/socket"],
         load=lambda: load(behaviour),
         close=close,
+        loads_ahead=behaviour != "good",
     )
 
 

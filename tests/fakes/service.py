@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
+
+from her_os.contracts.errors import HerOsError
 
 
 @dataclass(frozen=True)
@@ -14,6 +17,11 @@ class Life:
     dies_s: float | None = None
     status: int = 1
     start_error: OSError | None = None
+    deaf_s: float | None = None
+    """Age from which it does not answer health checks."""
+    hears_again_s: float | None = None
+    warm_up_s: float = 0.0
+    warm_up_error: HerOsError | None = None
 
 
 class ScriptedService:
@@ -21,6 +29,10 @@ class ScriptedService:
 
     def __init__(self, name: str, journal: list[str], lives: list[Life] | None = None, stop_s: float = 0.1) -> None:
         self._name, self.journal, self._lives, self._stop_s = name, journal, lives or [Life()], stop_s
+        self.command, self.environment, self.workdir = ["true"], dict[str, str](), Path("/")
+        self.port: int | None = None
+        self.prepare_s = 0.0
+        self.prepared_from: float | None = None
         self.births: list[float] = []
         self.pid: int | None = None
         self._life = self._lives[0]
@@ -29,6 +41,22 @@ class ScriptedService:
     @property
     def name(self) -> str:
         return self._name
+
+    async def prepare_async(self) -> None:
+        self.prepared_from = asyncio.get_running_loop().time()
+        self.journal.append(f"prepare {self.name}")
+        await asyncio.sleep(self.prepare_s)
+
+    async def is_healthy(self) -> bool:
+        deaf = self._life.deaf_s is not None and self._age_s >= self._life.deaf_s
+        if deaf and (self._life.hears_again_s is None or self._age_s < self._life.hears_again_s):
+            await asyncio.Event().wait()
+        return True
+
+    async def warm_up(self) -> None:
+        await asyncio.sleep(self._life.warm_up_s)
+        if self._life.warm_up_error is not None:
+            raise self._life.warm_up_error
 
     async def start(self) -> None:
         self._life = self._lives[min(len(self.births), len(self._lives) - 1)]
@@ -59,10 +87,10 @@ class ScriptedService:
             return self._life.status
         return -15
 
-    async def stop(self, grace_s: float) -> None:
+    async def stop(self, grace_sec: float) -> None:
         self.journal.append(f"stop {self.name}")
         if self.pid is not None:
-            await asyncio.sleep(min(self._stop_s, grace_s))
+            await asyncio.sleep(min(self._stop_s, grace_sec))
         self._over()
 
     def kill(self) -> None:

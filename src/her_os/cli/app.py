@@ -35,7 +35,11 @@ class Command:
 
 COMMANDS = (
     Command("run", "her_os.cli.run:run", "Run the whole assistant in the foreground; Ctrl-C stops it.", RUN_EXAMPLES),
-    Command("status", "her_os.cli.status:status", "Ask every daemon whether it is ready."),
+    Command(
+        "status", "her_os.cli.status:status", "The state of the whole and of each daemon; --watch keeps showing it."
+    ),
+    Command("restart", "her_os.cli.restart:restart", "Restart one daemon."),
+    Command("logs", "her_os.cli.logs:logs", "The last lines of one daemon."),
     Command("phone", "her_os.cli.phone:app", "Accounts of the phones in the house: add, list, remove.", PHONE_EXAMPLES),
     Command("call", "her_os.cli.call:call", "Place a call with the built-in test phone.", CALL_EXAMPLES),
     Command("calls", "her_os.cli.calls:app", "The call log: list calls, show one, search what was said."),

@@ -27,6 +27,7 @@ class DaemonName(StrEnum):
     TTS = "tts"
     PHONE = "phone"
     TRANSCRIPTS = "transcripts"
+    LOADER = "loader"
 
 
 def daemon(

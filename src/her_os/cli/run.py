@@ -9,7 +9,8 @@ import sys
 import typer
 
 from her_os.cli.options import ConfigFile
-from her_os.daemons.supervisor import PortTaken, supervise
+from her_os.daemons.supervisor import supervise
+from her_os.loader.port_hygiene import PortTaken
 from her_os.service.line_sink import LineSink
 from her_os.service.logging import setup_logging
 from her_os.settings import load_secrets, load_settings
@@ -27,11 +28,11 @@ def run(config: ConfigFile = None) -> None:
     configuration is wrong.
     """
     settings = load_settings(config)
-    load_secrets(settings.environment.secrets_file)
+    secrets = load_secrets(settings.environment.secrets_file)
     sink = LineSink(sys.stderr, os.environ)
     setup_logging("loader", settings.environment.log_level, sink)
     try:
-        status = asyncio.run(supervise(settings, sink, config.resolve() if config else None))
+        status = asyncio.run(supervise(settings, secrets, sink, config.resolve() if config else None))
     except PortTaken as error:
         sys.stderr.write(f"her-os: {error}\n")
         status = EXIT_UNAVAILABLE

@@ -20,7 +20,7 @@ class Endpoint:
 
 
 def http_endpoints(settings: Settings) -> list[Endpoint]:
-    """Where each daemon answers HTTP, in start order."""
+    """Where each daemon answers HTTP."""
     return [
         Endpoint("llm", settings.llm.host, settings.llm.port, "tcp", "llm.port"),
         Endpoint("stt", settings.stt.host, settings.stt.port, "tcp", "stt.port"),
@@ -29,7 +29,16 @@ def http_endpoints(settings: Settings) -> list[Endpoint]:
     ]
 
 
+def loader_endpoint(settings: Settings) -> Endpoint:
+    """Where the loader answers."""
+    return Endpoint("loader", settings.loader.host, settings.loader.port, "tcp", "loader.port")
+
+
 def all_endpoints(settings: Settings) -> list[Endpoint]:
-    """Every fixed port of the family, SIP included."""
+    """Every fixed port of the family: SIP, the loader's own and what `port_hygiene.ports` adds included."""
     sip = Endpoint("phone", settings.phone.sip_host, settings.phone.sip_port, "udp", "phone.sip_port")
-    return [*http_endpoints(settings), sip]
+    extra = [
+        Endpoint(name, "127.0.0.1", port, "tcp", f"loader.port_hygiene.ports.{name}")
+        for name, port in settings.loader.port_hygiene.ports.items()
+    ]
+    return [*http_endpoints(settings), sip, loader_endpoint(settings), *extra]

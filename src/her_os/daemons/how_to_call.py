@@ -10,7 +10,7 @@ def how_to_call(settings: Settings) -> list[str]:
     """Lines for the log."""
     phone, port = settings.phone, settings.phone.sip_port
     suffix = "" if port == 5060 else f":{port}"
-    lines = ["SYSTEM_READY: her-os takes calls"]
+    lines = ["her-os takes calls"]
     if listens_here(phone):
         lines.append(f"  from this machine:  sip:her@127.0.0.1{suffix}  (no account needed)")
     lines += [

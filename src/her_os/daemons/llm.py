@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib
 import logging
 import os
 import signal
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import NoReturn
 
+from her_os.contracts.errors import ConfigError
 from her_os.engines.llama_server_command import (
     ServerOptions,
     api_key_file,
@@ -20,6 +25,7 @@ from her_os.engines.llama_server_command import (
     server_options,
 )
 from her_os.engines.llama_wheel_server import start_wheel_server
+from her_os.service.held_start import wait_for_go
 from her_os.settings import Secrets, Settings
 
 log = logging.getLogger(__name__)
@@ -33,6 +39,11 @@ async def main(settings: Settings, secrets: Secrets) -> int:
     options = server_options(settings)
     _introduce(settings, options)
     binary = find_server(settings)
+    options = with_mapping(settings, options, binary)
+    if binary is None:
+        with contextlib.suppress(ImportError):  # said clearly when it is needed
+            importlib.import_module("xllamacpp")
+    await wait_for_go()
     if binary is not None:
         arguments = [str(binary), *server_arguments(options, read_help(binary))]
         arguments += ["--api-key-file", str(api_key_file(secrets.llm_api_key))]
@@ -47,6 +58,21 @@ async def main(settings: Settings, secrets: Secrets) -> int:
     log.info("ready on %s (%s, %d slots)", server.listening_address, options.model.name, options.slots)
     await asyncio.Event().wait()
     return 0
+
+
+def with_mapping(settings: Settings, options: ServerOptions, binary: Path | None) -> ServerOptions:
+    """The options for `services.llm.mmapped`. Raises ConfigError where the server cannot do without."""
+    if settings.services.llm.mmapped:
+        return options
+    if binary is None:
+        raise ConfigError(
+            "must be true without a real llama-server: the wheel's always maps its model; or run "
+            "./start.sh --build-llama-server",
+            file=settings.source,
+            field="services.llm.mmapped",
+        )
+    flags = ("--load-mode", "none") if "--load-mode" in read_help(binary) else ("--no-mmap",)
+    return replace(options, extra_args=(*flags, *options.extra_args))
 
 
 def _introduce(settings: Settings, options: ServerOptions) -> None:

@@ -133,6 +133,7 @@ BEFORE_START: dict[str, tuple[Check, ...]] = {
     "tts": (_address("tts", "host", "tcp"),),
     "phone": (_address("phone", "api_host", "tcp"), _address("phone", "sip_host", "udp"), _contacts),
     "transcripts": (_contacts,),
+    "loader": (_address("loader", "host", "tcp"),),
 }
 BY_ITSELF: dict[str, tuple[Check, ...]] = {
     "llm": (_llama_server,),

@@ -71,6 +71,7 @@ def build(settings: Settings, secrets: Secrets, engine: SpeechToTextEngine) -> H
         routes=socket.routes(),
         websocket_paths=(PATH,),
         load=load,
+        loads_ahead=True,
         close=close,
         alive=sessions.alive,
         readiness=readiness,

@@ -1,4 +1,4 @@
-"""Composition root of `her-os run`: the loader in spawning mode over the four daemons.
+"""Composition root of `her-os run`: the loader in spawning mode over the family of daemons.
 
 Exit status: 0 stopped on request; 1 a daemon could not be brought up or all went down for good; 69 a port is
 taken (EX_UNAVAILABLE); 78 the configuration is wrong (EX_CONFIG).
@@ -11,81 +11,98 @@ import logging
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from her_os.contracts.errors import HerOsError
-from her_os.daemons.family import Endpoint, all_endpoints, http_endpoints
+from her_os.daemons.family import all_endpoints, loader_endpoint
 from her_os.daemons.how_to_call import how_to_call
-from her_os.daemons.spawned_daemon import SpawnedDaemon, daemon_command
+from her_os.daemons.loader_http import LoaderHttp, loader_daemon
+from her_os.daemons.loader_parts import boot_history, gates, make_boot, restart_policy, start_plan
+from her_os.daemons.spawned_family import CommandFor, SpawnedFamily
+from her_os.daemons.spawned_service import own_daemon_command
+from her_os.daemons.this_machine import port_hygiene
 from her_os.daemons.transcript_watch import DispatcherProcess, watch_recordings
 from her_os.loader.loader_service import LoaderService, Misconfigured, StartFailed
-from her_os.loader.start_plan import EX_CONFIG, RestartPolicy
-from her_os.loader.supervised_service import Gates, SupervisedService
+from her_os.loader.start_plan import EX_CONFIG
+from her_os.loader.supervised_service import SupervisedService
+from her_os.service.http_daemon import HttpDaemon
 from her_os.service.line_sink import LineSink
-from her_os.service.port_owner import find_port_owner, port_is_free
-from her_os.settings import Settings
+from her_os.service.recent_lines import RecentLines
+from her_os.settings import Secrets, Settings
 
 log = logging.getLogger(__name__)
 
 
-class PortTaken(HerOsError):
-    """A port that a daemon needs belongs to another process."""
-
-    code = "port_taken"
-
-
 async def supervise(
     settings: Settings,
+    secrets: Secrets,
     sink: LineSink,
     config: Path | None = None,
-    command_for: Callable[[str], Sequence[str]] = daemon_command,
+    command_for: CommandFor | None = None,
 ) -> int:
     """Run the family until a signal; returns the exit status. `config`, an absolute path, is handed to the daemons.
 
-    Raises PortTaken before anything is started.
+    Raises PortTaken before any daemon is started.
     """
-    _refuse_taken_ports(all_endpoints(settings))
     environ = dict(os.environ)
     if config is not None:
         environ["HER_OS_CONFIG"] = str(config)
+    own = loader_endpoint(settings)
+    await port_hygiene(settings, [own]).before_start()
+    hygiene = port_hygiene(settings, [endpoint for endpoint in all_endpoints(settings) if endpoint != own])
+    history = boot_history(settings)
+    await asyncio.to_thread(history.load)
     with tempfile.TemporaryDirectory(prefix="her-os-") as runtime_dir:
-        runtime = Path(runtime_dir)
-        daemons = [SpawnedDaemon(e, command_for(e.daemon), runtime, environ, sink) for e in http_endpoints(settings)]
-        policy, gates = _policy(settings), _gates(settings)
-        loader = LoaderService(SupervisedService(daemon, policy, gates) for daemon in daemons)
-        dispatcher = DispatcherProcess(command_for("transcripts"), environ, sink)
-        return await _run_until_stopped(loader, settings, dispatcher)
+        runtime, lines = Path(runtime_dir), RecentLines()
+        family = SpawnedFamily(settings, secrets, runtime, environ, _both(sink, lines), command_for)
+        policy = restart_policy(settings)
+        services = [SupervisedService(a, policy, gates(settings, a.name, history)) for a in family.adapters()]
+        boot = make_boot(
+            settings,
+            secrets,
+            history,
+            runtime,
+            lambda: {service.name: service.pid for service in services},
+            hygiene.before_start,
+            hygiene.after_stop,
+        )
+        loader = LoaderService(services, start_plan(settings, needs_all=True), boot, "spawning")
+        http = LoaderHttp(loader, lines, may_start_and_stop=True)
+        daemon = loader_daemon(settings, secrets, loader, http, load=_loaded, close=http.close)
+        dispatcher = DispatcherProcess((command_for or own_daemon_command)("transcripts"), environ, sink)
+        return await _run_until_stopped(loader, settings, daemon, dispatcher)
 
 
-async def _run_until_stopped(loader: LoaderService, settings: Settings, dispatcher: DispatcherProcess) -> int:
+async def _run_until_stopped(
+    loader: LoaderService, settings: Settings, daemon: HttpDaemon, dispatcher: DispatcherProcess
+) -> int:
     stop = _stop_on_signals(loader)
     stopping = asyncio.create_task(stop.wait(), name="stop signal")
     running = asyncio.create_task(_start_and_watch(loader, settings, dispatcher), name="start and watch")
     try:
-        await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()
-            log.error("no daemon is left")
-            return 1
-    except StartFailed as error:
-        log.error("%s", error)  # noqa: TRY400 - the operator needs the message, not our stack
-        return EX_CONFIG if isinstance(error, Misconfigured) else 1
-    else:
-        return 0
+        async with daemon.listening():
+            daemon.readiness.open("supervising")
+            try:
+                await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
+                if running.done():
+                    running.result()
+                    return 1
+            except StartFailed as error:
+                log.error("%s", error)  # noqa: TRY400 - the operator needs the message, not our stack
+                return EX_CONFIG if isinstance(error, Misconfigured) else 1
+            else:
+                return 0
+            finally:
+                await _cancel(stopping, running)
+                await daemon.close()
+                log.info("stopping")
+                await loader.stop_all()
     finally:
-        for task in (stopping, running):
-            task.cancel()
-        await asyncio.wait({stopping, running})
-        log.info("stopping")
-        await loader.stop_all()
-        log.info("Shutdown complete")
+        await _cancel(stopping, running)
 
 
 async def _start_and_watch(loader: LoaderService, settings: Settings, dispatcher: DispatcherProcess) -> None:
-    began = asyncio.get_running_loop().time()
     await loader.start_all()
-    log.info("all services ready after %.1f s", asyncio.get_running_loop().time() - began)
     for line in how_to_call(settings):
         log.info("%s", line)
     recordings = settings.environment.state_dir.expanduser() / "recordings"
@@ -97,6 +114,12 @@ async def _start_and_watch(loader: LoaderService, settings: Settings, dispatcher
     finally:
         transcripts.cancel()
         await asyncio.wait({transcripts})
+
+
+async def _cancel(*tasks: asyncio.Task[None] | asyncio.Task[bool]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 def _stop_on_signals(loader: LoaderService) -> asyncio.Event:
@@ -115,24 +138,15 @@ def _stop_on_signals(loader: LoaderService) -> asyncio.Event:
     return stop
 
 
-def _refuse_taken_ports(endpoints: list[Endpoint]) -> None:
-    """Say whose the port is before anything is started."""
-    taken: list[str] = []
-    for e in endpoints:
-        if e.port and not port_is_free(e.host, e.port, e.transport):
-            owner = find_port_owner(e.port, e.transport)
-            who = f"pid {owner.pid}: {owner.command}" if owner.pid else owner.command
-            taken.append(f"port {e.port}/{e.transport} ({e.setting}, for {e.daemon}) is taken by {who}")
-    if taken:
-        taken.append("stop it (another her-os?), or change the port in the configuration")
-        raise PortTaken("; ".join(taken))
+def _both(sink: LineSink, lines: RecentLines) -> Callable[[str, str], None]:
+    """A line of a service goes to the log and is kept for `her-os logs`."""
+
+    def on_line(name: str, line: str) -> None:
+        sink.line(name, line)
+        lines.add(name, line)
+
+    return on_line
 
 
-def _policy(settings: Settings) -> RestartPolicy:
-    s = settings.supervision
-    return RestartPolicy(s.restart_initial_s, s.restart_max_s, s.max_restarts, s.restart_window_s)
-
-
-def _gates(settings: Settings) -> Gates:
-    s = settings.supervision
-    return Gates(s.ready_timeout_s, s.poll_ms / 1000, s.stop_grace_s)
+async def _loaded() -> None:
+    """There is nothing to load."""

@@ -46,6 +46,7 @@ def build(settings: Settings, secrets: Secrets, engine: TextToSpeechEngine) -> H
         token=secrets.tts_token,
         routes=http.routes(),
         load=load,
+        loads_ahead=True,
         close=thread.close,
         alive=thread.alive,
         cancel_on_disconnect=True,

@@ -10,6 +10,9 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from her_os.service.held_start import GO, HELD
 
 LineHandler = Callable[[str], None]
 _MAX_LINE = 1 << 16
@@ -20,8 +23,17 @@ _LAST_WORDS_S = 1.0
 class ChildProcess:
     """One process at a time; `start` again after it has ended."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], on_line: LineHandler) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        on_line: LineHandler,
+        *,
+        workdir: Path | None = None,
+        kill_after_s: float | None = None,
+    ) -> None:
         self._command, self._environment, self._on_line = list(command), dict(environment), on_line
+        self._workdir, self._kill_after_s = workdir, kill_after_s
         self._process: asyncio.subprocess.Process | None = None
         self._relay: asyncio.Task[None] | None = None
         self._over = True
@@ -31,16 +43,17 @@ class ChildProcess:
         process = self._process
         return process.pid if process is not None and process.returncode is None else None
 
-    async def start(self) -> None:
-        """Spawn it. Raises OSError when the command cannot be executed."""
+    async def start(self, *, held: bool = False) -> None:
+        """Spawn it, `held`: until `release`. Raises OSError when the command cannot be executed."""
         await self._finish_relay()
         # The pipe is ours, not asyncio's: with its own, wait() would last until the last grandchild closes it.
         reading, writing = os.pipe()
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
-                env=self._environment,
-                stdin=asyncio.subprocess.DEVNULL,
+                env={**self._environment, HELD: "1"} if held else self._environment,
+                cwd=self._workdir,
+                stdin=asyncio.subprocess.PIPE if held else asyncio.subprocess.DEVNULL,
                 stdout=writing,
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,
@@ -53,6 +66,18 @@ class ChildProcess:
         self._over = False
         self._relay = asyncio.create_task(_relay_lines(reading, self._on_line), name="relay lines")
 
+    def release(self) -> None:
+        """Tell a process that was started `held` that its turn has come."""
+        pipe = self._process.stdin if self._process is not None else None
+        if pipe is not None:
+            pipe.write(GO)  # where it has ended meanwhile, asyncio drops this
+            pipe.close()
+
+    def abandon(self) -> None:
+        """Close a held process's input without the word: it ends as if we were gone."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+
     async def wait(self) -> int:
         """Its exit status; whatever it left behind in its session is ended."""
         assert self._process is not None, "start it first"
@@ -60,12 +85,19 @@ class ChildProcess:
         await self._clear_away()
         return status
 
+    async def ended(self) -> None:
+        """Wait for its end and touch nothing: for who looks on beside the one who waits."""
+        if self._process is not None:
+            await self._process.wait()
+
     async def stop(self, grace_s: float) -> None:
         """TERM, a second TERM after `grace_s` (llama-server ignores a first one while it streams), KILL."""
         if self._process is None or self._over:
             return
-        for wait_s in (grace_s, _SECOND_TERM_S):
+        last_wait_s = _SECOND_TERM_S if self._kill_after_s is None else max(0.0, self._kill_after_s - grace_s)
+        for wait_s in (grace_s, last_wait_s):
             self._signal_leader(signal.SIGTERM)
+            self._signal_leader(signal.SIGCONT)  # a stopped process could not hear
             if await self._ended_within(wait_s):
                 break
         self._signal_group(signal.SIGKILL)

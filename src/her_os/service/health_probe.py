@@ -20,10 +20,20 @@ class Health:
     ready: bool
     detail: str
 
+    @property
+    def state(self) -> str:
+        """In a word: `ready`, `not ready` or `down`."""
+        return "ready" if self.ready else "not ready" if self.reachable else "down"
+
+
+def reachable_host(bound: str) -> str:
+    """The address on which something bound to `bound` can be asked from this machine."""
+    return _WILDCARDS.get(bound, bound)
+
 
 async def ask_health(host: str, port: int, timeout_s: float = 1.0) -> Health:
     """One question to `http://host:port/health`. Never raises for a daemon that is down or answers oddly."""
-    host = _WILDCARDS.get(host, host)
+    host = reachable_host(host)
     name = f"[{host}]" if ":" in host else host
     try:
         async with (

@@ -11,7 +11,8 @@ import asyncio
 import faulthandler
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -20,6 +21,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from her_os.contracts.errors import HerOsError
 from her_os.service.auth import auth_middleware
+from her_os.service.held_start import is_held, wait_for_go
 from her_os.service.notify import sd_notify, watchdog_interval_s
 from her_os.service.readiness import Readiness
 
@@ -48,11 +50,14 @@ class HttpDaemon:
     close: Callable[[], Awaitable[None]] = _nothing
     alive: Callable[[], bool] = lambda: True
     cancel_on_disconnect: bool = False
+    loads_ahead: bool = False
+    """Whether `load` may run before the port is bound, while the service before is still getting ready."""
     max_body_bytes: int = 1 << 20
     shutdown_s: float = 2.0
     readiness: Readiness = field(default_factory=Readiness)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _loaded: str = ""
 
     async def run(self) -> int:
         """Serve until a signal or `stop`. Returns the exit status."""
@@ -60,6 +65,17 @@ class HttpDaemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop.set)
+        try:
+            if not await self._wait_for_its_turn():
+                return 0
+            async with self.listening():
+                return await self._serve()
+        finally:
+            await self.close()
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncGenerator[None]:
+        """Answer on the port. For a process that has signal handlers of its own; `run` is for all others."""
         runner = web.AppRunner(
             self._application(),
             access_log=None,
@@ -69,12 +85,32 @@ class HttpDaemon:
         await runner.setup()
         try:
             await self._listen(runner)
-            return await self._serve()
+            yield
         finally:
             self.readiness.shut("stopping")
             sd_notify(STOPPING="1")
             await runner.cleanup()
-            await self.close()
+
+    async def _wait_for_its_turn(self) -> bool:
+        """Where a supervisor holds us: load first, if that may be done without our port. False: stopped meanwhile."""
+        if not is_held():
+            return True
+        waiting = asyncio.create_task(self._prepare_and_wait(), name="held")
+        stopping = asyncio.create_task(self.stop.wait(), name="stop")
+        try:
+            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                waiting.result()
+            return waiting.done()
+        finally:
+            for task in (waiting, stopping):
+                task.cancel()
+            await asyncio.wait({waiting, stopping})
+
+    async def _prepare_and_wait(self) -> None:
+        if self.loads_ahead:
+            self._loaded = await self.load() or "ready"
+        await wait_for_go()
 
     async def _listen(self, runner: web.AppRunner) -> None:
         try:
@@ -103,8 +139,8 @@ class HttpDaemon:
             await asyncio.wait({loading, stopping, feeding})
 
     async def _load(self) -> None:
-        status = await self.load()
-        self.readiness.open(status or "ready")
+        status = self._loaded or await self.load() or "ready"
+        self.readiness.open(status)
         log.info("ready on %s:%d (%s)", self.host, self.port, self.readiness.status)
 
     async def _feed_watchdog(self) -> None:

@@ -10,6 +10,8 @@ import asyncio
 import socket
 from pathlib import Path
 
+from her_os.service.held_start import PREPARED
+
 _MAX_DATAGRAM = 8192
 
 
@@ -19,6 +21,8 @@ class NotifyListener:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.ready = False
+        self.prepared = asyncio.Event()
+        """Set when a daemon that is held has done all it can before its turn."""
         self.status = ""
         self.watchdogs = 0
         self._socket: socket.socket | None = None
@@ -27,6 +31,7 @@ class NotifyListener:
         """Begin to listen, forgetting what an earlier life said."""
         self.close()
         self.ready, self.status, self.watchdogs = False, "", 0
+        self.prepared.clear()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         self._socket.bind(str(self.path))
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._receive, self._socket)
@@ -48,6 +53,8 @@ class NotifyListener:
             name, _, value = line.partition("=")
             if name == "READY" and value == "1":
                 self.ready = True
+            elif name == PREPARED:
+                self.prepared.set()
             elif name == "STATUS":
                 self.status = value
             elif name == "WATCHDOG":

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import sys
 
 _PR_SET_PDEATHSIG = 1
 
@@ -22,3 +23,13 @@ def die_with_parent(parent_pid: int) -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
     if os.getppid() != parent_pid:  # it died between our birth and the line above
         raise SystemExit(128 + int(signal.SIGKILL))
+
+
+def main(parent_pid: str, *command: str) -> None:
+    """Become a program that dies with its parent: `python -m her_os.service.parent_death PID PROGRAM ARGUMENT...`."""
+    die_with_parent(int(parent_pid))
+    os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

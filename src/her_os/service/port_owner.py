@@ -56,11 +56,12 @@ def find_port_owner(port: int, transport: Transport) -> PortOwner:
     for connection in psutil.net_connections(kind=transport):
         listening = transport == "udp" or connection.status == psutil.CONN_LISTEN
         if listening and connection.laddr and connection.laddr.port == port and connection.pid:
-            return PortOwner(connection.pid, _command(connection.pid))
+            return PortOwner(connection.pid, command_of(connection.pid))
     return PortOwner(None, "a process of another user")
 
 
-def _command(pid: int) -> str:
+def command_of(pid: int) -> str:
+    """The command line of a process, for people."""
     try:
         process = psutil.Process(pid)
         return shlex.join(process.cmdline()) or process.name()

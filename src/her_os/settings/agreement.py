@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from her_os.contracts.errors import ConfigError
+from her_os.settings.loader_agreement import find_loader_disagreements
 from her_os.settings.schema import Conversation, Phone, Section, Settings
 
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*")
@@ -20,6 +21,7 @@ def find_disagreements(settings: Settings) -> Iterator[ConfigError]:
     yield from _sound_ports(settings.phone)
     yield from _codecs(settings.phone)
     yield from _interruptions(settings.conversation)
+    yield from find_loader_disagreements(settings)
 
 
 def _addresses(settings: Settings) -> Iterator[ConfigError]:
@@ -30,6 +32,7 @@ def _addresses(settings: Settings) -> Iterator[ConfigError]:
         ("tts.host", settings.tts.host),
         ("phone.api_host", phone.api_host),
         ("phone.sip_host", phone.sip_host),
+        ("loader.host", settings.loader.host),
     )
     for field, host in named:
         if not _is_host(host):
@@ -70,6 +73,7 @@ def _http_ports(settings: Settings) -> tuple[tuple[str, str, int], ...]:
         ("stt.port", settings.stt.host, settings.stt.port),
         ("tts.port", settings.tts.host, settings.tts.port),
         ("phone.api_port", settings.phone.api_host, settings.phone.api_port),
+        ("loader.port", settings.loader.host, settings.loader.port),
     )
 
 

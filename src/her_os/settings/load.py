@@ -11,6 +11,7 @@ import msgspec
 
 from her_os.contracts.errors import ConfigError
 from her_os.settings.agreement import find_disagreements
+from her_os.settings.loader_agreement import resolve_second_names
 from her_os.settings.positions import located
 from her_os.settings.schema import Environment, Settings
 from her_os.settings.yaml_file import read_yaml
@@ -40,7 +41,8 @@ def read_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
         if file and getattr(settings, name) != getattr(Settings(), name):
             raise ConfigError("cannot be set in the file; it is an environment flag", file=str(file), field=name)
     source = str(file.resolve()) if file else str(embedded_config_dir() / "her-os.yaml")
-    return msgspec.structs.replace(settings, source=source, environment=_environment(environ))
+    settings = msgspec.structs.replace(settings, source=source, environment=_environment(environ))
+    return resolve_second_names(settings)
 
 
 def embedded_config_dir() -> Path:

@@ -8,18 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta, field
 
-Port = Annotated[int, Meta(ge=0, le=65535)]
-Milliseconds = Annotated[int, Meta(ge=0, le=600_000)]
-Positive = Annotated[int, Meta(ge=1)]
+from her_os.settings.loader_schema import Loader, Services
+from her_os.settings.section import Milliseconds, Port, Positive, Section
+
 EmailAddress = Annotated[str, Meta(pattern=r"^([^\s@<>,;:\"()\[\]\\]+@[^\s@<>,;:\"()\\]+)?$")]
 """`name@domain`, and nothing that could end a header; empty is none."""
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of all sections: immutable, unknown fields refused."""
 
 
 class Assistant(Section, frozen=True):
@@ -198,18 +193,6 @@ class Mail(Section, frozen=True):
             raise ValueError("`user` needs `security: starttls` or `tls`: a password is never sent in the clear")
 
 
-class Supervision(Section, frozen=True):
-    """How `her-os run` (and ./start.sh) runs the daemons in the foreground."""
-
-    ready_timeout_s: Positive = 60
-    poll_ms: Milliseconds = 100
-    stop_grace_s: Positive = 5
-    restart_initial_s: float = 0.5
-    restart_max_s: float = 30.0
-    max_restarts: Positive = 5
-    restart_window_s: Positive = 60
-
-
 class Environment(Section, frozen=True):
     """Flags of the environment, read once at start. A change needs a restart."""
 
@@ -233,7 +216,8 @@ class Settings(Section, frozen=True):
     llm: LanguageModel = field(default_factory=LanguageModel)
     transcripts: Transcripts = field(default_factory=Transcripts)
     mail: Mail = field(default_factory=Mail)
-    supervision: Supervision = field(default_factory=Supervision)
+    loader: Loader = field(default_factory=Loader)
+    services: Services = field(default_factory=Services)
     contacts: Path = Path("contacts.yaml")
     source: str = ""
     """The file these came from; empty for the embedded defaults. Set by the loader, not by the file."""

@@ -14,7 +14,8 @@ from her_os.contracts.errors import ConfigError
 from her_os.settings.positions import line_of, start_line
 
 T = TypeVar("T")
-_LOCATION = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
+_RENAMED = {"supervision": "is now part of `loader`; delete it, and see config/her-os.yaml"}
+_LOCATION = re.compile(r"^(?P<what>.*?)(?: - at (?:`key` in )?`(?:key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]+)`")
 
 
@@ -83,25 +84,32 @@ def _explain(message: str, root: yaml.Node | None, kind: type[Any], file: str) -
     match = _LOCATION.match(message)
     what, path = (match["what"], match["path"] or "") if match else (message, "")
     keys = re.findall(r"\.([^.\[\]]+)|\[([^\]]*)\]", path)
-    steps = [name or index for name, index in keys]
+    steps = [name or index for name, index in keys if index != "..."]
     if unknown := _UNKNOWN.search(what):
         steps.append(unknown["name"])
-        known = _known_fields(kind, steps[:-1])
-        close = difflib.get_close_matches(unknown["name"], known, n=1)
-        hint = f"did you mean `{close[0]}`?" if close else f"known here: {', '.join(sorted(known))}"
-        what = f"unknown field; {hint}"
+        what = _unknown_field(".".join(steps), _known_fields(kind, steps[:-1]))
     else:
         what = what[0].lower() + what[1:]
     return ConfigError(what, file=file, line=line_of(root, steps)[0], field=".".join(steps))
 
 
+def _unknown_field(path: str, known: list[str]) -> str:
+    if path in _RENAMED:
+        return _RENAMED[path]
+    name = path.rpartition(".")[2]
+    known = [one for one in known if one != name]  # it is known elsewhere: another readiness type has it
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"unknown field; did you mean `{close[0]}`?" if close else f"unknown field; known here: {', '.join(known)}"
+
+
 def _known_fields(kind: Any, steps: list[str]) -> list[str]:
+    """The fields of what `steps` lead to; of a choice of structs, all of theirs."""
     for step in steps:
         if step.isdigit() and get_origin(kind) in {list, tuple}:
             kind = get_args(kind)[0]
             continue
         fields = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}
         kind = fields.get(step, kind)
-        if not issubclass(kind, msgspec.Struct):
-            return []
-    return [f.encode_name for f in msgspec.structs.fields(kind)]
+    kinds = get_args(kind) or (kind,)
+    structs = [one for one in kinds if isinstance(one, type) and issubclass(one, msgspec.Struct)]
+    return sorted({f.encode_name for struct in structs for f in msgspec.structs.fields(struct)})

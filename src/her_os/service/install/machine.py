@@ -9,7 +9,7 @@ from pathlib import Path
 
 from her_os.contracts.errors import HerOsError
 from her_os.service.install.environment import make_environment
-from her_os.service.install.layout import Layout, package_dir, shipped_units
+from her_os.service.install.layout import Layout, shipped_units
 from her_os.service.install.steps import Steps
 from her_os.settings import Secrets
 from her_os.settings.load import embedded_config_dir
@@ -48,8 +48,7 @@ def uninstall(steps: Steps, layout: Layout, *, purge: bool) -> None:
         steps.run("systemctl", "stop", "her-os.target", "her-os.slice")
     for _, target in _files(shipped, layout):
         steps.remove(target)
-    for folder in (layout.units / "her-os-.service.d", layout.units / "her-os.target.wants"):
-        steps.remove(folder)
+    steps.remove(layout.units / "her-os-.service.d")
     steps.run("systemctl", "daemon-reload")
     steps.remove(layout.command)
     steps.remove(layout.program)
@@ -69,9 +68,6 @@ def _files(shipped: Path, layout: Layout) -> Iterator[tuple[Path, Path]]:
         for source in sorted(shipped.glob(pattern)):
             if source.is_file():
                 yield source, layout.units / source.relative_to(shipped)
-    if (package_dir() / "daemons" / "loader.py").is_file():
-        unit = shipped / "her-os-loader.service"
-        yield unit, layout.units / "her-os.target.wants" / unit.name
     yield shipped / "sysusers.d/her-os.conf", layout.sysusers
     yield shipped / "tmpfiles.d/her-os.conf", layout.tmpfiles
     yield shipped / "polkit/50-her-os.rules", layout.polkit
