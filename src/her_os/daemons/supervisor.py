@@ -21,7 +21,7 @@ from her_os.daemons.loader_parts import boot_history, gates, make_boot, restart_
 from her_os.daemons.spawned_family import CommandFor, SpawnedFamily
 from her_os.daemons.spawned_service import own_daemon_command
 from her_os.daemons.this_machine import port_hygiene
-from her_os.daemons.transcript_watch import DispatcherProcess, watch_recordings
+from her_os.daemons.transcript_watch import DispatcherProcess, transcribing
 from her_os.loader.loader_service import LoaderService, Misconfigured, StartFailed
 from her_os.loader.start_plan import EX_CONFIG
 from her_os.loader.supervised_service import SupervisedService
@@ -105,15 +105,8 @@ async def _start_and_watch(loader: LoaderService, settings: Settings, dispatcher
     await loader.start_all()
     for line in how_to_call(settings):
         log.info("%s", line)
-    recordings = settings.environment.state_dir.expanduser() / "recordings"
-    transcripts = asyncio.create_task(
-        watch_recordings(recordings, dispatcher, now=asyncio.get_running_loop().time), name="watch recordings"
-    )
-    try:
+    async with transcribing(settings, dispatcher):
         await loader.watch()
-    finally:
-        transcripts.cancel()
-        await asyncio.wait({transcripts})
 
 
 async def _cancel(*tasks: asyncio.Task[None] | asyncio.Task[bool]) -> None:
