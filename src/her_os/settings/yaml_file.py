@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 import yaml
@@ -92,16 +92,31 @@ def _explain(message: str, root: yaml.Node | None, kind: type[Any], file: str) -
         what = f"unknown field; {hint}"
     else:
         what = what[0].lower() + what[1:]
+        if allowed := _allowed_values(_kind_at(kind, steps)):
+            what = f"{what}; expected {', '.join(allowed)}"
     return ConfigError(what, file=file, line=line_of(root, steps)[0], field=".".join(steps))
 
 
 def _known_fields(kind: Any, steps: list[str]) -> list[str]:
+    kind = _kind_at(kind, steps)
+    return [f.encode_name for f in msgspec.structs.fields(kind)] if _is_section(kind) else []
+
+
+def _kind_at(kind: Any, steps: list[str]) -> Any:
+    """The type of the setting that `steps` lead to; None where they lead nowhere that is known."""
     for step in steps:
         if step.isdigit() and get_origin(kind) in {list, tuple}:
             kind = get_args(kind)[0]
-            continue
-        fields = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}
-        kind = fields.get(step, kind)
-        if not issubclass(kind, msgspec.Struct):
-            return []
-    return [f.encode_name for f in msgspec.structs.fields(kind)]
+        elif _is_section(kind):
+            kind = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}.get(step)
+        else:
+            return None
+    return kind
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _allowed_values(kind: Any) -> list[str]:
+    return [str(value) for value in get_args(kind)] if get_origin(kind) is Literal else []
