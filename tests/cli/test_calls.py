@@ -140,3 +140,10 @@ def test_a_damaged_log_is_a_clear_error(state: Path, command: tuple[str, ...]) -
     (state / "calls.sqlite3").write_bytes(b"no database" * 1000)
     with pytest.raises(HerOsError, match=r"calls\.sqlite3 is damaged \(.*\); .* restart her-os"):
         calls(*command)
+
+
+def test_an_id_without_show_is_told_what_to_type():
+    result = CliRunner().invoke(app, ["3f9a"])
+    assert result.exit_code == 2
+    assert "3f9a is not a command; a call is shown by: her-os calls show 3f9a" in " ".join(result.output.split())
+    assert "No such command" in CliRunner().invoke(app, ["shw"]).output

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import time
 import wave
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,9 @@ from her_os.telephony.sip.errors import CallRefused
 from her_os.telephony.test_phone.phone import TestPhone
 from tests.e2e.running_family import Family, running_family
 from tests.e2e.voices import speak
+from tests.interop.baresip import running_baresip
+from tests.interop.signals import RATE, arrived, read_wav, write_wav
+from tests.waiting import until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
@@ -141,6 +146,28 @@ async def test_a_sidecar_killed_in_the_call_is_apologised_for_and_comes_back(fam
     turns = (await last_call(family))["turns"]
     assert turns[1]["outcome"] == "failed"
     assert turns[-1]["outcome"] == "answered"
+
+
+@pytest.mark.interop
+@pytest.mark.skipif(not shutil.which("baresip"), reason="baresip is not installed")
+async def test_another_program_s_phone_hears_the_greeting(family: Family, tmp_path: Path):
+    write_wav(tmp_path / "silence.wav", np.zeros(60 * RATE), RATE)
+    account = "<sip:alice@127.0.0.1:{port}>;regint=0;audio_codecs=G722/8000/1"
+    async with running_baresip(tmp_path / "phone", source=tmp_path / "silence.wav", account=account) as phone:
+        await phone.command("dial", family.uri)
+        await phone.event("CALL_ESTABLISHED")
+        await until(lambda: list(phone.dump.glob("*-dec.wav")))
+        (dumped,) = phone.dump.glob("*-dec.wav")
+        await until(lambda: dumped.stat().st_size > 6 * RATE * 2)  # the greeting takes three seconds
+        await phone.command("hangup")
+        await phone.event("CALL_CLOSED")
+        heard = read_wav(dumped)
+    call = await last_call(family)
+    assert call["codec"] == "G722"
+    with wave.open(call["recording"]) as recording:
+        both = np.frombuffer(recording.readframes(recording.getnframes()), "<i2").reshape(-1, 2)
+    assert call["turns"][0]["heard_text"] == call["turns"][0]["reply_text"] != ""
+    assert arrived(both[:, 1].astype(np.float64), heard, least_s=1.2) > 0.9
 
 
 async def test_one_call_too_many_is_refused_with_busy(family: Family):

@@ -54,15 +54,15 @@ def upsampled(signal: Samples) -> Samples:
     return np.fft.irfft(np.concatenate([spectrum, np.zeros(len(signal) - len(spectrum) + 1)]), 2 * len(signal)) * 2
 
 
-def arrived(reference: Samples, heard: Samples) -> float:
+def arrived(reference: Samples, heard: Samples, least_s: float = 2) -> float:
     """How well `heard` is `reference`: the median normalised correlation of its pieces of one second.
 
     Each piece of what was heard is looked for in the reference. The first and last half second are left out (codecs
     settle, calls are cut off), and so is silence. A median, because one frame lost on a loaded machine spoils one
-    piece and says nothing about a codec. Raises AssertionError when less than two seconds were heard.
+    piece and says nothing about a codec. Raises AssertionError when less than `least_s` was heard.
     """
     audible = np.flatnonzero(np.abs(heard) > 100)
-    assert len(audible) > 2 * RATE, f"only {len(audible) / RATE:.1f} s were heard"
+    assert len(audible) > least_s * RATE, f"only {len(audible) / RATE:.1f} s were heard"
     heard = heard[audible[0] + RATE // 2 : audible[-1] - RATE // 2]
     pieces = [heard[start : start + RATE] for start in range(0, len(heard) - RATE + 1, RATE // 4)]
     return float(np.median([_correlation(piece, reference) for piece in pieces]))

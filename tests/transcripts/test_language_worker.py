@@ -27,6 +27,7 @@ class Servers:
 
     def __init__(self) -> None:
         self.notes, self.busy, self.asked = NOTES, 0, list[dict[str, object]]()
+        self.phone_port = 0
 
     def application(self) -> web.Application:
         app = web.Application()
@@ -51,18 +52,23 @@ class Servers:
 
 @pytest_asyncio.fixture
 async def servers() -> AsyncIterator[tuple[Servers, int]]:
+    """The language model's port; the phone daemon answers at `phone_port` from the same script."""
     scripted = Servers()
-    server = TestServer(scripted.application())
-    await server.start_server()
-    assert server.port is not None
-    yield scripted, server.port
-    await server.close()
+    model, phone = TestServer(scripted.application()), TestServer(scripted.application())
+    for server in (model, phone):
+        await server.start_server()
+    assert model.port is not None
+    assert phone.port is not None
+    scripted.phone_port = phone.port
+    yield scripted, model.port
+    for server in (model, phone):
+        await server.close()
 
 
-def settings_for(folder: Path, port: int, model: str) -> Settings:
+def settings_for(folder: Path, port: int, model: str, phone_port: int) -> Settings:
     config, secrets = folder / "her-os.yaml", Path(os.environ["HER_OS_SECRETS_FILE"])
     config.write_text(
-        f"llm: {{model: {model}, port: {port}}}\nphone: {{api_port: {port}}}\n"
+        f"llm: {{model: {model}, port: {port}}}\nphone: {{api_port: {phone_port}}}\n"
         "transcripts: {summary_model_fit: true}\n"
     )
     names = ("STT_TOKEN", "TTS_TOKEN", "LLM_API_KEY", "PHONE_TOKEN", "LOADER_TOKEN")
@@ -80,7 +86,7 @@ async def test_a_fit_model_writes_the_summary_when_no_call_is_on(servers: tuple[
     scripted, port = servers
     scripted.busy = 2
     told: list[Progress] = []
-    summary = (await summarise(settings_for(tmp_path, port, "/models/large.gguf"), told)).summary
+    summary = (await summarise(settings_for(tmp_path, port, "/models/large.gguf", scripted.phone_port), told)).summary
     assert summary is not None
     assert (summary.kind, [point.text for point in summary.points]) == ("generated", ["A timer was set."])
     assert [(task.what, task.who, task.when) for task in summary.tasks] == [("Call the dentist", "Tom", "friday")]
@@ -90,7 +96,7 @@ async def test_a_fit_model_writes_the_summary_when_no_call_is_on(servers: tuple[
 
 async def test_the_embedded_model_is_never_fit(servers: tuple[Servers, int], tmp_path: Path) -> None:
     scripted, port = servers
-    summary = (await summarise(settings_for(tmp_path, port, "embedded"))).summary
+    summary = (await summarise(settings_for(tmp_path, port, "embedded", scripted.phone_port))).summary
     assert summary is not None
     assert summary.kind == "extractive"
     assert scripted.asked == []
@@ -102,8 +108,8 @@ async def test_babble_and_a_missing_server_are_failures_with_a_reason(
     scripted, port = servers
     scripted.notes = "I like trains."
     with pytest.raises(WorkerFailed, match="fit for summaries") as failed:
-        await summarise(settings_for(tmp_path, port, "/models/large.gguf"))
+        await summarise(settings_for(tmp_path, port, "/models/large.gguf", scripted.phone_port))
     assert failed.value.code == "language_model"
     with pytest.raises(WorkerFailed, match="cannot be reached") as failed:
-        await summarise(settings_for(tmp_path, 9, "/models/large.gguf"))
+        await summarise(settings_for(tmp_path, 9, "/models/large.gguf", scripted.phone_port))
     assert failed.value.retry

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import glob
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
+from typer.core import TyperGroup
 
 from her_os.cli.options import AsJson, ConfigFile
 from her_os.cli.table import print_table, shown
@@ -25,7 +27,21 @@ _HEADERS = ("id", "when", "caller", "secs", "turns", "outcome")
 _CUT_OFF = "cut off: the daemon ended"
 _MOST_CANDIDATES = 10
 
-app = typer.Typer(help="The call log: list calls, show one, search what was said.", invoke_without_command=True)
+_CALL_ID = re.compile(r"[0-9a-f]+")
+
+
+class _Calls(TyperGroup):
+    """The commands of the call log; an id in the place of one is answered with what to type."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and _CALL_ID.fullmatch(args[0]) and self.get_command(ctx, args[0]) is None:
+            ctx.fail(f"{args[0]} is not a command; a call is shown by: her-os calls show {args[0]}")
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=_Calls, help="The call log: list calls, show one, search what was said.", invoke_without_command=True
+)
 
 
 @app.callback(invoke_without_command=True)

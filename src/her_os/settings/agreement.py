@@ -11,6 +11,7 @@ from her_os.settings.loader_agreement import find_loader_disagreements
 from her_os.settings.schema import Conversation, Phone, Section, Settings
 
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*")
+_ACCOUNT = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 _WIDE = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
 
 
@@ -20,6 +21,7 @@ def find_disagreements(settings: Settings) -> Iterator[ConfigError]:
     yield from _equal_ports(settings)
     yield from _sound_ports(settings.phone)
     yield from _codecs(settings.phone)
+    yield from _allowlist(settings.phone)
     yield from _interruptions(settings.conversation)
     yield from find_loader_disagreements(settings)
 
@@ -99,6 +101,17 @@ def _codecs(phone: Phone) -> Iterator[ConfigError]:
         )
     elif len(set(phone.codecs)) < len(phone.codecs):
         yield ConfigError(f"names a codec twice: {', '.join(phone.codecs)}; keep one of each", field="phone.codecs")
+
+
+def _allowlist(phone: Phone) -> Iterator[ConfigError]:
+    """A name that no account can have would lock its phone out for good."""
+    for index, name in enumerate(phone.allowlist):
+        if not _ACCOUNT.fullmatch(name):
+            yield ConfigError(
+                f"is {name!r}, which is no account name; expected one as `her-os phone list` shows it: a-z, 0-9, dot, "
+                "dash, underscore, no capitals",
+                field=f"phone.allowlist.{index}",
+            )
 
 
 def _interruptions(talk: Conversation) -> Iterator[ConfigError]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 import yaml
@@ -90,6 +90,8 @@ def _explain(message: str, root: yaml.Node | None, kind: type[Any], file: str) -
         what = _unknown_field(".".join(steps), _known_fields(kind, steps[:-1]))
     else:
         what = what[0].lower() + what[1:]
+        if allowed := _allowed_values(_kind_at(kind, steps)):
+            what = f"{what}; expected {', '.join(allowed)}"
     return ConfigError(what, file=file, line=line_of(root, steps)[0], field=".".join(steps))
 
 
@@ -104,12 +106,26 @@ def _unknown_field(path: str, known: list[str]) -> str:
 
 def _known_fields(kind: Any, steps: list[str]) -> list[str]:
     """The fields of what `steps` lead to; of a choice of structs, all of theirs."""
+    kind = _kind_at(kind, steps)
+    structs = [one for one in get_args(kind) or (kind,) if _is_section(one)]
+    return sorted({f.encode_name for struct in structs for f in msgspec.structs.fields(struct)})
+
+
+def _kind_at(kind: Any, steps: list[str]) -> Any:
+    """The type of the setting that `steps` lead to; None where they lead nowhere that is known."""
     for step in steps:
         if step.isdigit() and get_origin(kind) in {list, tuple}:
             kind = get_args(kind)[0]
-            continue
-        fields = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}
-        kind = fields.get(step, kind)
-    kinds = get_args(kind) or (kind,)
-    structs = [one for one in kinds if isinstance(one, type) and issubclass(one, msgspec.Struct)]
-    return sorted({f.encode_name for struct in structs for f in msgspec.structs.fields(struct)})
+        elif _is_section(kind):
+            kind = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}.get(step)
+        else:
+            return None
+    return kind
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _allowed_values(kind: Any) -> list[str]:
+    return [str(value) for value in get_args(kind)] if get_origin(kind) is Literal else []

@@ -72,6 +72,17 @@ def test_a_phone_that_speaks_late_gets_its_line_back_from_whoever_took_it() -> N
     assert not any(talk(latch, ATTACKER, 100, first=1_100, at=5.4)), "and keeps it"
 
 
+def test_the_signalled_port_takes_the_line_back_from_another_of_its_host() -> None:
+    """A stray packet of an earlier call between the same two hosts must not make a call deaf."""
+    stray = SourceLatch(SIGNALLED)
+    assert talk(stray, OTHER_PORT, 1) == [True]
+    assert talk(stray, SIGNALLED, 1, ssrc=9) == [True]
+    settled = SourceLatch(SIGNALLED)
+    talk(settled, OTHER_PORT, SETTLED)
+    assert talk(settled, SIGNALLED, PROBATION, ssrc=9, at=1.0)[-1]
+    assert not any(talk(settled, OTHER_PORT, 30, first=SETTLED, at=1.1))
+
+
 def test_a_silent_source_may_move_with_its_ssrc_only() -> None:
     latch = SourceLatch(SIGNALLED)
     talk(latch, SIGNALLED, SETTLED)

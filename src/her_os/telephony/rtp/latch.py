@@ -2,7 +2,8 @@
 
 Pure: addresses, SSRC, sequence and time are arguments. Addresses are numeric (host, port) pairs.
 
-    signalled host, any port         latches at once
+    signalled host, any port         latches at once; the signalled port takes the line back from another one, by
+                                       the same rules as the host from another host
     another host (the peer is        latches after PROBATION packets in sequence of one SSRC, if nothing
       behind a NAT)                    came from the signalled host, which takes the line back whenever it speaks:
                                        within the first SETTLED packets at once, later after PROBATION
@@ -71,7 +72,7 @@ class SourceLatch:
         if self._latched is None:
             if source[0] == self._signalled[0] or self._passed_probation(source, ssrc, sequence):
                 return self._take(source, ssrc, now)
-        elif source[0] == self._signalled[0] != self._latched[0]:
+        elif source == self._signalled or source[0] == self._signalled[0] != self._latched[0]:
             if self._accepted < SETTLED or self._passed_probation(source, ssrc, sequence):
                 self._accepted = 0
                 return self._take(source, ssrc, now)
