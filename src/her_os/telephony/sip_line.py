@@ -75,6 +75,11 @@ class SipLine:
         return self._session.codec if self._session else ""
 
     @property
+    def media_port(self) -> int:
+        """The UDP port our side receives sound on; the one above takes RTCP."""
+        return self._rtp.local_port
+
+    @property
     def answered(self) -> bool:
         """Whether the call is up."""
         return self._call is not None and self._call.state in (CallState.ANSWERED, CallState.CONFIRMED)
