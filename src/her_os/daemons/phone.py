@@ -27,7 +27,7 @@ from her_os.telephony.sip_server import SipServer
 log = logging.getLogger(__name__)
 
 _VOICE_RETRY_S = 0.5
-ALL_BUSY = Refusal(486, "all lines are in use; try again later")
+ALL_BUSY = Refusal(486, "all lines are in use; try again later", (("Retry-After", "60"),))
 NOT_LISTENING = Refusal(480, "speech recognition is not ready; try again in a moment")
 
 

@@ -47,6 +47,10 @@ class Phone(Section, frozen=True):
     allowlist: tuple[str, ...] = ()
     """Account names that may call from beyond loopback; empty: every account that `her-os phone add` made."""
     max_calls: Positive = 2
+    max_calls_per_source: Annotated[int, Meta(ge=0)] = 0
+    """Calls at once from one address; 0: `max_calls` alone rules."""
+    requests_per_minute: Annotated[int, Meta(ge=0)] = 60
+    """Calls and registrations, with or without a password, from one address beyond this machine; 0 no limit."""
     codecs: tuple[Literal["G722", "PCMU", "PCMA"], ...] = ("G722", "PCMU", "PCMA")
     record_calls: bool = True
     call_log: bool = True

@@ -15,7 +15,9 @@ from her_os.telephony.sip.accounts import AccountStore
 from her_os.telephony.sip.authenticator import DigestAuthenticator
 from her_os.telephony.sip.calls import SipCall
 from her_os.telephony.sip.errors import NotAcceptable
+from her_os.telephony.sip.limits import CallLimit, RateLimit
 from her_os.telephony.sip.message import SipRequest
+from her_os.telephony.sip.refusal_log import RefusalLog
 from her_os.telephony.sip.registrar import Registrar
 from her_os.telephony.sip.responses import Refusal
 from her_os.telephony.sip.timers import Timers
@@ -52,7 +54,10 @@ class SipServer:
         self._phone, self._on_call, self._admit, self._silence_s = phone, on_call, admit, silence_s
         self.registrar = Registrar()
         authenticator = DigestAuthenticator(phone.realm, accounts.secrets_of)
-        self._access = AccessPolicy(authenticator, phone.allowlist, trusted_networks)
+        self.refusals = RefusalLog()
+        self._access = AccessPolicy(authenticator, phone.allowlist, trusted_networks, self.refusals)
+        self._rate = RateLimit(phone.requests_per_minute)
+        self._limit = CallLimit(phone.max_calls_per_source)
         self._ports = PortPool(phone.rtp_port_min, phone.rtp_port_max)
         self._agent = UserAgent(handler=self, advertised_host=phone.advertised_host, timers=timers)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -91,16 +96,28 @@ class SipServer:
         """See AgentHandler."""
         if self._stopping:
             return Refusal(503, "shutting down")
-        verdict = self._access.check(request, source)
+        verdict = self._check_rate(request, source) or self._access.check(request, source)
         if isinstance(verdict, Refusal):
             return verdict
+        if crowd := self._limit.check(source[0]):
+            self.refusals.tell("calls", "INVITE", source[0], crowd.reason)
+            return crowd
         sender = request.from_
         caller = CallerInfo(sender.uri, sender.display_name, verdict.account)
         refusal = self._admit(caller)
         if refusal is not None:
-            log.info("call from %s refused: %d %s", caller.uri, refusal.status, refusal.reason)
+            self.refusals.tell("busy", "INVITE", source[0], f"{refusal.status} {refusal.reason}")
             return refusal
         return caller
+
+    def _check_rate(self, request: SipRequest, source: Address) -> Refusal | None:
+        """This machine may ask as often as it likes."""
+        if self._access.is_trusted(source[0]):
+            return None
+        refusal = self._rate.check(source[0])
+        if refusal is not None:
+            self.refusals.tell("rate", request.method, source[0], refusal.reason)
+        return refusal
 
     def on_invite(self, call: SipCall, caller: CallerInfo) -> None:
         """See AgentHandler."""
@@ -114,13 +131,16 @@ class SipServer:
             return
         call.ring()
         log.info("call %s rings, by way of %s:%d", line.call_id, *call.peer)
+        host = call.source[0]
+        self._limit.began(host)
         task = asyncio.create_task(self._look_after(line), name=f"call {line.call_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: self._limit.ended(host))
 
     def on_register(self, request: SipRequest, source: Address) -> Refusal | list[tuple[str, str]]:
         """See AgentHandler."""
-        verdict = self._access.check(request, source)
+        verdict = self._check_rate(request, source) or self._access.check(request, source)
         if isinstance(verdict, Refusal):
             return verdict
         return self.registrar.register(request, source, verdict.account)

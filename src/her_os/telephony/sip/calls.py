@@ -103,6 +103,11 @@ class SipCall:
         return self.dialog.destination
 
     @property
+    def source(self) -> Address:
+        """Where the call came from; for a call of ours, where it went."""
+        return self._transaction.source if self._transaction is not None else self.peer
+
+    @property
     def local_host(self) -> str:
         """Our address as this peer should see it, for SDP."""
         return self._signalling.local_host(self.peer[0])
