@@ -45,6 +45,7 @@ class PhoneDaemon:
         self._registry = CollectorRegistry()
         self._held = AsyncExitStack()
         self._desk: CallDesk | None = None
+        self._server: SipServer | None = None
         Gauge("her_os_phone_calls", "Calls in progress", registry=self._registry).set_function(
             lambda: self._desk.calls if self._desk else 0
         )
@@ -61,6 +62,7 @@ class PhoneDaemon:
             load=self._load,
             close=self._held.aclose,
             metrics=self._registry,
+            details=self._details,
         )
         return await daemon.run()
 
@@ -85,12 +87,18 @@ class PhoneDaemon:
         )
         self._desk = CallDesk(house)
         accounts = AccountStore(settings.environment.state_dir, phone.realm)
-        server = SipServer(phone, accounts, self._take, self._admit)
+        server = SipServer(phone, accounts, self._take, self._admit, trunk_passwords=secrets.trunk_passwords)
+        self._server = server
         await server.start()
         held.push_async_callback(server.stop)
         held.push_async_callback(self._desk.say_goodbye)
         mode = "on" if settings.environment.enable_barge_in else "off"
         return f"sip {phone.sip_host}:{server.port}, barge-in {mode}, at most {phone.max_calls} calls"
+
+    def _details(self) -> dict[str, object]:
+        """What /health says beside the state."""
+        server = self._server
+        return {"trunks": server.trunks.describe(), "refused": dict(server.refusals.counts)} if server else {}
 
     def _admit(self, _caller: CallerInfo) -> Refusal | None:
         return ALL_BUSY if self._desk is None or self._desk.busy else None

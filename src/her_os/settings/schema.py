@@ -32,6 +32,28 @@ class Assistant(Section, frozen=True):
     busy_cue: str = "One moment."
 
 
+class Trunk(Section, frozen=True):
+    """An account of ours at a PBX or provider. Its password is a secret, named by `secret_name`."""
+
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+    user: str
+    servers: Annotated[tuple[str, ...], Meta(min_length=1)]
+    """`host` or `host:port`, the preferred one first; the next is used while one does not answer."""
+    domain: str = ""
+    """The domain of the account, where it is not the first server's host."""
+    expires_s: Annotated[int, Meta(ge=30, le=86_400)] = 300
+
+    @property
+    def secret_name(self) -> str:
+        """Where the password stands in the secrets file."""
+        return f"HER_OS_TRUNK_{self.name.upper()}_PASSWORD"
+
+    @property
+    def domain_name(self) -> str:
+        """The host of the account's address of record."""
+        return self.domain or self.servers[0].rpartition("@")[2].partition(":")[0]
+
+
 class Phone(Section, frozen=True):
     """The phone loop: SIP, RTP, API, recordings."""
 
@@ -51,6 +73,8 @@ class Phone(Section, frozen=True):
     """Calls at once from one address; 0: `max_calls` alone rules."""
     requests_per_minute: Annotated[int, Meta(ge=0)] = 60
     """Calls and registrations, with or without a password, from one address beyond this machine; 0 no limit."""
+    trunks: tuple[Trunk, ...] = ()
+    """PBXes and providers to register at; calls that come by them are answered."""
     codecs: tuple[Literal["G722", "PCMU", "PCMA"], ...] = ("G722", "PCMU", "PCMA")
     record_calls: bool = True
     call_log: bool = True

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from her_os.contracts.call_line import CallerInfo
 from her_os.contracts.errors import CallEnded, HerOsError, ProtocolError
 from her_os.settings.schema import Phone
 from her_os.telephony.rtp.ports import PortPool
-from her_os.telephony.sip.access import LOOPBACK_NETWORKS, AccessPolicy
+from her_os.telephony.sip.access import LOOPBACK_NETWORKS, AccessPolicy, Admitted
 from her_os.telephony.sip.accounts import AccountStore
 from her_os.telephony.sip.authenticator import DigestAuthenticator
 from her_os.telephony.sip.calls import SipCall
@@ -19,8 +19,10 @@ from her_os.telephony.sip.limits import CallLimit, RateLimit
 from her_os.telephony.sip.message import SipRequest
 from her_os.telephony.sip.refusal_log import RefusalLog
 from her_os.telephony.sip.registrar import Registrar
+from her_os.telephony.sip.registration import RetryRules
 from her_os.telephony.sip.responses import Refusal
 from her_os.telephony.sip.timers import Timers
+from her_os.telephony.sip.trunks import Trunks
 from her_os.telephony.sip.user_agent import UserAgent
 from her_os.telephony.sip.via import Address
 from her_os.telephony.sip_line import SipLine
@@ -50,6 +52,8 @@ class SipServer:
         timers: Timers | None = None,
         trusted_networks: Sequence[str] = LOOPBACK_NETWORKS,
         silence_s: float = 30.0,
+        trunk_passwords: Mapping[str, str] | None = None,
+        trunk_rules: RetryRules | None = None,
     ) -> None:
         self._phone, self._on_call, self._admit, self._silence_s = phone, on_call, admit, silence_s
         self.registrar = Registrar()
@@ -60,6 +64,7 @@ class SipServer:
         self._limit = CallLimit(phone.max_calls_per_source)
         self._ports = PortPool(phone.rtp_port_min, phone.rtp_port_max)
         self._agent = UserAgent(handler=self, advertised_host=phone.advertised_host, timers=timers)
+        self.trunks = Trunks(self._agent, phone.trunks, trunk_passwords or {}, trunk_rules)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -67,6 +72,7 @@ class SipServer:
         """Listen. Raises ConfigError when the port is taken."""
         await self._agent.start(self._phone.sip_host, self._phone.sip_port)
         log.info("SIP on %s:%d/udp", self._agent.signalling.transport.host, self.port)
+        self.trunks.start()
 
     @property
     def port(self) -> int:
@@ -81,6 +87,7 @@ class SipServer:
     async def stop(self) -> None:
         """Refuse new calls, hang up live ones, wait a bounded time for both ends, close. Idempotent."""
         self._stopping = True
+        await self.trunks.stop()
         await self._agent.hang_up_all(STOP_GRACE_S)
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=STOP_GRACE_S)
@@ -96,7 +103,11 @@ class SipServer:
         """See AgentHandler."""
         if self._stopping:
             return Refusal(503, "shutting down")
-        verdict = self._check_rate(request, source) or self._access.check(request, source)
+        trunk = self.trunks.of_call(request, source)
+        verdict = self._check_rate(request, source)
+        if verdict is None and trunk is not None:
+            verdict = Admitted(trunk.trunk.name)
+        verdict = verdict or self._access.check(request, source)
         if isinstance(verdict, Refusal):
             return verdict
         if crowd := self._limit.check(source[0]):

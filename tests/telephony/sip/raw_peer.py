@@ -77,6 +77,12 @@ class RawPeer(asyncio.DatagramProtocol):
         assert message.method == method
         return message
 
+    async def received_any(self) -> SipRequest:
+        """The next message, which must be a request."""
+        message = await self.next()
+        assert isinstance(message, SipRequest), message
+        return message
+
     def reply(self, request: SipRequest, status: int, *, extra: str = "", body: str = "") -> None:
         vias = "".join(f"Via: {line}\r\n" for line in request.headers.lines("Via"))
         to = request.headers.get("To") + ("" if request.to.tag else f";tag={self.tag}")
