@@ -33,6 +33,7 @@ COMMANDS = (
     Command("status", "her_os.cli.status:status", "Ask every daemon whether it is ready."),
     Command("phone", "her_os.cli.phone:app", "Accounts of the phones in the house: add, list, remove."),
     Command("call", "her_os.cli.call:call", "Place a call with the built-in test phone."),
+    Command("dial", "her_os.cli.dial:dial", "Have the assistant call a phone of the house, or a number it may call."),
     Command("calls", "her_os.cli.calls:app", "The call log: list calls, show one, search what was said."),
     Command("transcribe", "her_os.cli.transcribe:transcribe", "Turn recordings into transcripts and summaries."),
     Command("recordings", "her_os.cli.recordings:app", "Remove old calls with all of their traces."),

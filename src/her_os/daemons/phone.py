@@ -6,7 +6,6 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack
 
-from aiohttp import web
 from prometheus_client import CollectorRegistry, Gauge
 
 from her_os.clients.llama_server_client import LlamaServerClient
@@ -14,6 +13,7 @@ from her_os.clients.stt_client import SttClient
 from her_os.clients.tts_client import TtsClient
 from her_os.contracts.call_line import CallerInfo
 from her_os.contracts.errors import CancelledTurn, CapacityError, SidecarUnavailable, SynthesisError
+from her_os.daemons.phone_api import PhoneApi
 from her_os.daemons.phone_call import CallDesk, House
 from her_os.household.call_log import CallLog
 from her_os.household.contacts import read_contacts
@@ -46,6 +46,7 @@ class PhoneDaemon:
         self._held = AsyncExitStack()
         self._desk: CallDesk | None = None
         self._server: SipServer | None = None
+        self._ready = ""
         Gauge("her_os_phone_calls", "Calls in progress", registry=self._registry).set_function(
             lambda: self._desk.calls if self._desk else 0
         )
@@ -58,7 +59,7 @@ class PhoneDaemon:
             host=phone.api_host,
             port=phone.api_port,
             token=self._secrets.phone_token,
-            routes=[web.get("/v1/calls", self._calls)],
+            routes=PhoneApi(self._calling).routes(),
             load=self._load,
             close=self._held.aclose,
             metrics=self._registry,
@@ -93,12 +94,17 @@ class PhoneDaemon:
         held.push_async_callback(server.stop)
         held.push_async_callback(self._desk.say_goodbye)
         mode = "on" if settings.environment.enable_barge_in else "off"
-        return f"sip {phone.sip_host}:{server.port}, barge-in {mode}, at most {phone.max_calls} calls"
+        self._ready = f"sip {phone.sip_host}:{server.port}, barge-in {mode}, at most {phone.max_calls} calls"
+        return self._ready
 
     def _details(self) -> dict[str, object]:
         """What /health says beside the state."""
         server = self._server
-        return {"trunks": server.trunks.describe(), "refused": dict(server.refusals.counts)} if server else {}
+        if server is None or not self._ready:
+            return {}
+        trunks = server.trunks.describe()
+        detail = "; ".join([self._ready, *(f"trunk {name} {state}" for name, state in trunks.items())])
+        return {"detail": detail, "trunks": trunks, "refused": dict(server.refusals.counts)}
 
     def _admit(self, _caller: CallerInfo) -> Refusal | None:
         return ALL_BUSY if self._desk is None or self._desk.busy else None
@@ -113,8 +119,8 @@ class PhoneDaemon:
             log.warning("call %s refused: %s", line.call_id, error)
             line.reject(NOT_LISTENING)
 
-    async def _calls(self, _request: web.Request) -> web.Response:
-        return web.json_response({"calls": self._desk.calls if self._desk else 0})
+    def _calling(self) -> tuple[SipServer, CallDesk] | None:
+        return (self._server, self._desk) if self._server and self._desk else None
 
 
 class ReleaseLog:

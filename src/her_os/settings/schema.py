@@ -73,6 +73,10 @@ class Phone(Section, frozen=True):
     """Calls at once from one address; 0: `max_calls` alone rules."""
     requests_per_minute: Annotated[int, Meta(ge=0)] = 60
     """Calls and registrations, with or without a password, from one address beyond this machine; 0 no limit."""
+    dial_allowlist: tuple[str, ...] = ()
+    """Numbers and `sip:user@host` that we may call, `*` for any characters; empty: the phones registered here only."""
+    ring_timeout_s: Positive = 45
+    """How long a call of ours may ring."""
     trunks: tuple[Trunk, ...] = ()
     """PBXes and providers to register at; calls that come by them are answered."""
     codecs: tuple[Literal["G722", "PCMU", "PCMA"], ...] = ("G722", "PCMU", "PCMA")

@@ -14,7 +14,8 @@ from her_os.telephony.sip.access import LOOPBACK_NETWORKS, AccessPolicy, Admitte
 from her_os.telephony.sip.accounts import AccountStore
 from her_os.telephony.sip.authenticator import DigestAuthenticator
 from her_os.telephony.sip.calls import SipCall
-from her_os.telephony.sip.errors import NotAcceptable
+from her_os.telephony.sip.dial_plan import DialPlan
+from her_os.telephony.sip.errors import NotAcceptable, RequestTimeout
 from her_os.telephony.sip.limits import CallLimit, RateLimit
 from her_os.telephony.sip.message import SipRequest
 from her_os.telephony.sip.refusal_log import RefusalLog
@@ -25,10 +26,12 @@ from her_os.telephony.sip.timers import Timers
 from her_os.telephony.sip.trunks import Trunks
 from her_os.telephony.sip.user_agent import UserAgent
 from her_os.telephony.sip.via import Address
-from her_os.telephony.sip_line import SipLine
+from her_os.telephony.sip_line import OutgoingCall, SipLine
 
 log = logging.getLogger(__name__)
 OnCall = Callable[[SipLine], Awaitable[None]]
+Place = Callable[[], Awaitable[None]]
+Talk = Callable[[SipLine, Place], Awaitable[object]]
 Admit = Callable[[CallerInfo], Refusal | None]
 STOP_GRACE_S = 2.0
 
@@ -65,6 +68,7 @@ class SipServer:
         self._ports = PortPool(phone.rtp_port_min, phone.rtp_port_max)
         self._agent = UserAgent(handler=self, advertised_host=phone.advertised_host, timers=timers)
         self.trunks = Trunks(self._agent, phone.trunks, trunk_passwords or {}, trunk_rules)
+        self.dial_plan = DialPlan(self.registrar, self.trunks, phone.dial_allowlist)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -96,6 +100,72 @@ class SipServer:
             if late:
                 await asyncio.wait(late)
         await self._agent.stop()
+
+    # --- calls of ours ------------------------------------------------------------------------
+
+    async def dial(self, target: str, talk: Talk) -> SipLine:
+        """Call `target` if the dial plan allows it; returns the line once it is answered and `talk` has it.
+
+        `talk(line, place)` holds the call as `on_call` does; it must await `place` to have it placed. Raises
+        DialRefused, CallRefused, RequestTimeout, CapacityError, NotAcceptable, and whatever `talk` raises before.
+        """
+        route = self.dial_plan.route(target)
+        destination = route.destination or await self._agent.destination_of(route.uri)
+        bound = self._agent.signalling.transport.host
+        caller = CallerInfo(route.uri, account=target if route.destination else "")
+        call = OutgoingCall(
+            self._agent,
+            route.uri,
+            destination,
+            self._ports,
+            bind_host=bound,
+            codecs=self._phone.codecs,
+            caller=caller,
+        )
+        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def place() -> None:
+            log.info("call %s: dialling %s", call.line.call_id, route.uri)
+            await call.place(credentials=route.credentials)
+            if not answered.done():
+                answered.set_result(None)
+
+        task = asyncio.create_task(self._hold_placed(call, place, talk, answered), name=f"call {call.line.call_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            async with asyncio.timeout(self._phone.ring_timeout_s):
+                await asyncio.shield(answered)
+        except TimeoutError as error:
+            raise RequestTimeout(f"{target} did not answer within {self._phone.ring_timeout_s} s") from error
+        finally:
+            if not answered.done() or answered.cancelled() or answered.exception():
+                task.cancel()
+                await asyncio.wait({task})
+        return call.line
+
+    async def _hold_placed(self, call: OutgoingCall, place: Place, talk: Talk, answered: asyncio.Future[None]) -> None:
+        """The task that owns one call of ours."""
+        try:
+            await talk(call.line, place)
+        except Exception as error:
+            if not answered.done():
+                answered.set_exception(error)
+            else:
+                log.exception("call %s failed", call.line.call_id)
+        finally:
+            if answered.done() and not answered.exception():
+                await call.line.hang_up("the conversation is over")
+            else:
+                await call.abandon()
+
+    def line_of(self, call_id: str) -> SipLine | None:
+        """The live line of that name."""
+        return next((line for line in self.lines() if line.call_id == call_id), None)
+
+    def lines(self) -> list[SipLine]:
+        """Every call that has a line, ringing or up."""
+        return [call.media for call in self._agent.calls if call.has_media and isinstance(call.media, SipLine)]
 
     # --- AgentHandler -------------------------------------------------------------------------
 

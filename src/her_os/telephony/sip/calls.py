@@ -24,10 +24,12 @@ from her_os.telephony.sip.session_timer import (
     request_headers,
 )
 from her_os.telephony.sip.signalling import Signalling
+from her_os.telephony.sip.transfers import PATIENCE_S as TRANSFER_PATIENCE_S
+from her_os.telephony.sip.transfers import Transfer
 from her_os.telephony.sip.via import Address
 
 log = logging.getLogger(__name__)
-ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"
+ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, NOTIFY"
 SDP_TYPE = "application/sdp"
 PATIENCE_S = 2.0
 """How long whoever hangs up waits for the far end to confirm it."""
@@ -90,6 +92,7 @@ class SipCall:
         self._confirmed = asyncio.Event()
         self._inviting = False
         self._bye_when_confirmed = False
+        self._transfer: Transfer | None = None
         self._session_timer = SessionTimer(self.reinvite, self._bye_and_end)
         self._session: SessionInterval | None = None
         if transaction is None:
@@ -105,6 +108,11 @@ class SipCall:
     @media.setter
     def media(self, media: CallMedia) -> None:
         self._media = media
+
+    @property
+    def has_media(self) -> bool:
+        """Whether `media` is set."""
+        return self._media is not None
 
     @property
     def peer(self) -> Address:
@@ -216,6 +224,9 @@ class SipCall:
             self._respond(transaction, 200 if understood else 415)
         elif request.method == "OPTIONS":
             self._respond(transaction, 200)
+        elif request.method == "NOTIFY":
+            understood = self._transfer is not None and self._transfer.on_notify(request)
+            self._respond(transaction, 200 if understood else 481)
         else:
             self._respond(transaction, 405)
 
@@ -294,6 +305,25 @@ class SipCall:
         if response.status >= 300:
             raise CallRefused(response.status, response.phrase)
 
+    async def transfer(self, target: str, patience_s: float = TRANSFER_PATIENCE_S) -> None:
+        """Ask the far end to call `target` (a SIP URI) instead of us, and leave the call once it does.
+
+        Raises CallRefused when the far end does not transfer calls or cannot reach the target (the call then goes on),
+        RequestTimeout, CallEnded when the far end hung up meanwhile.
+        """
+        self._transfer = Transfer()
+        me = self._signalling.contact(self.peer[0])
+        try:
+            response = await self._exchange(
+                "REFER", [("Refer-To", f"<{target}>"), ("Referred-By", me), ("Contact", me)]
+            )
+            if response.status >= 300:
+                raise CallRefused(response.status, response.phrase, refusal_of(response.headers))
+            await self._transfer.result(patience_s)
+        finally:
+            self._transfer = None
+        await self.bye("transferred")
+
     async def probe(self) -> bool:
         """Ask whether the far end still has this call (OPTIONS in the dialog); ends the call when it has not."""
         try:
@@ -371,6 +401,8 @@ class SipCall:
         if self.state is not CallState.ENDED:
             self.state = CallState.ENDED
             self._session_timer.stop()
+            if self._transfer is not None:
+                self._transfer.ended()
             self._confirmed.set()
             if self._media is not None:
                 self._media.on_call_ended(reason)

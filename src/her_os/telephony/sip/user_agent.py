@@ -35,7 +35,7 @@ Renew = Callable[[Address, int], Awaitable[int]]
 EXTENSIONS = {"timer"}
 """Option tags that a request may require of us."""
 
-_UNSUPPORTED_METHODS = {"UPDATE", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER"}
+_UNSUPPORTED_METHODS = {"UPDATE", "PRACK", "SUBSCRIBE", "PUBLISH", "MESSAGE", "REFER"}
 
 
 class AgentHandler(Protocol):
@@ -214,7 +214,7 @@ class UserAgent:
             self._on_register(request, source)
         elif request.method == "OPTIONS":
             self._reply(request, source, 200, [("Allow", ALLOW), ("Accept", SDP_TYPE), ("Supported", "timer")])
-        elif request.method in ("BYE", "INFO"):
+        elif request.method in ("BYE", "INFO", "NOTIFY"):
             self._refuse(request, source, Refusal(481))
         else:
             status = 405 if request.method in _UNSUPPORTED_METHODS else 501
