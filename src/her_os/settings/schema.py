@@ -73,6 +73,9 @@ class Phone(Section, frozen=True):
     """Calls at once from one address; 0: `max_calls` alone rules."""
     requests_per_minute: Annotated[int, Meta(ge=0)] = 60
     """Calls and registrations, with or without a password, from one address beyond this machine; 0 no limit."""
+    audiosocket_host: str = "127.0.0.1"
+    audiosocket_port: Port = 0
+    """Where Asterisk's AudioSocket may bring calls; 0: nowhere. It has no password."""
     dial_allowlist: tuple[str, ...] = ()
     """Numbers and `sip:user@host` that we may call, `*` for any characters; empty: the phones registered here only."""
     ring_timeout_s: Positive = 45
