@@ -1,8 +1,8 @@
 """The line WebSocket, `GET /v1/line`: a call's sound and control from a room, a browser, or anything that speaks it.
 
 The far end sends `auth`, then `start`; we answer `ready` once somebody listens. Then binary frames of 20 ms go both
-ways: little-endian int16, one channel, at the sample rate of `start`. We send ours at the pace they are to be played; the
-far end keeps as little of them waiting as its sound system allows, and throws that away at `flush`.
+ways: little-endian int16, one channel, at the sample rate of `start`. We send ours at the pace they are to be played;
+the far end keeps as little of them waiting as its sound system allows, and throws that away at `flush`.
 """
 
 from __future__ import annotations

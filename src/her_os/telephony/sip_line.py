@@ -197,6 +197,7 @@ class SipLine:
     def on_call_ended(self, reason: str) -> None:
         """See CallMedia."""
         self.ended_reason = reason
+        self._rtp.tell_no_more()
         self._stopping = asyncio.create_task(asyncio.to_thread(self._rtp.stop), name=f"stop media of {self.call_id}")
         self._ended.set()
         log.info("call %s over: %s", self.call_id, reason)

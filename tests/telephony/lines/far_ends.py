@@ -67,6 +67,16 @@ class Call:
         return self.lines[0]
 
 
+async def paced(pcm: bytes) -> AsyncIterator[bytes]:
+    """Frames of 20 ms, each when it is due, and silence around them as a microphone has it."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    pcm = bytes(6_400) + pcm + bytes(9_600)
+    for number in range(len(pcm) // 640):
+        await asyncio.sleep(max(0.0, began + number * 0.02 - loop.time()))
+        yield pcm[number * 640 : number * 640 + 640]
+
+
 class SipPhone:
     def __init__(self, phone: TestPhone) -> None:
         self._phone = phone
@@ -112,10 +122,8 @@ class Asterisk:
 
     async def say(self, pcm: bytes) -> None:
         kind = Kind.SLIN16 if self._rate == 16_000 else Kind.SLIN
-        for at in range(0, len(pcm), 640):
-            frame = pcm[at : at + 640]
+        async for frame in paced(pcm):
             self._writer.write(build(kind, frame if self._rate == 16_000 else self._down.process(frame)))
-            await asyncio.sleep(0.02)
 
     def heard(self) -> bytes:
         return bytes(self._heard)
@@ -179,9 +187,8 @@ class Room:
         await self._socket.send_json({"type": "played", "name": name, "samples": samples})
 
     async def say(self, pcm: bytes) -> None:
-        for at in range(0, len(pcm), 640):
-            await self._socket.send_bytes(pcm[at : at + 640])
-            await asyncio.sleep(0.02)
+        async for frame in paced(pcm):
+            await self._socket.send_bytes(frame)
 
     def heard(self) -> bytes:
         return bytes(self._heard)
@@ -243,20 +250,23 @@ async def by_websocket(folder: Path, call: Call) -> AsyncIterator[FarEnd]:
     lines = LineSocket(call.hold, TOKEN)
     app = web.Application()
     app.add_routes([web.get("/v1/line", lines.handle)])
-    async with TestServer(app) as server, aiohttp.ClientSession() as session:
-        async with session.ws_connect(server.make_url("/v1/line")) as socket:
-            await socket.send_json({"type": "auth", "token": TOKEN})
-            await socket.send_json({"type": "start", "kind": "room", "caller": "parlour", "sample_rate": 16_000})
-            far = Room(socket)
-            listening = asyncio.create_task(far.listen())
-            try:
-                yield far
-            finally:
-                call.released.set()
-                await lines.stop()
-                await socket.close()
-                listening.cancel()
-                await asyncio.wait({listening})
+    async with (
+        TestServer(app) as server,
+        aiohttp.ClientSession() as session,
+        session.ws_connect(server.make_url("/v1/line")) as socket,
+    ):
+        await socket.send_json({"type": "auth", "token": TOKEN})
+        await socket.send_json({"type": "start", "kind": "room", "caller": "parlour", "sample_rate": 16_000})
+        far = Room(socket)
+        listening = asyncio.create_task(far.listen())
+        try:
+            yield far
+        finally:
+            call.released.set()
+            await lines.stop()
+            await socket.close()
+            listening.cancel()
+            await asyncio.wait({listening})
 
 
 LINES = {"sip": by_sip, "audiosocket": by_audiosocket, "audiosocket-16": by_audiosocket_wide, "websocket": by_websocket}

@@ -149,6 +149,7 @@ class AudioSocketLine:
         if self.ended_reason is not None:
             return
         self.ended_reason = reason
+        self._media.tell_no_more()
         self._closing.set()
         self._stopping = asyncio.create_task(asyncio.to_thread(self._close), name=f"stop {self.call_id}")
         self._ended.set()

@@ -168,6 +168,7 @@ class SocketLine:
             return
         self._put(Hangup(reason))
         self.ended_reason = reason
+        self._media.tell_no_more()
         self._stopping = asyncio.create_task(asyncio.to_thread(self._media.stop), name=f"stop {self.call_id}")
         self._ended.set()
         log.info("call %s over: %s", self.call_id, reason)

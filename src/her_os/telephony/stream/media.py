@@ -46,6 +46,7 @@ class StreamMedia:
         self._tap: FrameTap | None = None
         self._position = 0
         self._faults = 0
+        self._deaf = False
         self.clock = TickClock(0.0)
         self.sent = self.received_blocks = 0
 
@@ -53,6 +54,10 @@ class StreamMedia:
         """Begin to send and to deliver, from the running event loop. Once."""
         self._loop, self._listener, self._tap = asyncio.get_running_loop(), listener, tap
         self._thread.start()
+
+    def tell_no_more(self) -> None:
+        """Deliver nothing to the listener from now on. `stop` follows."""
+        self._deaf = True
 
     def stop(self) -> None:
         """End the thread, within a tick. Idempotent; not from the thread itself."""
@@ -80,7 +85,7 @@ class StreamMedia:
         """From any thread: call `what` with the listener on the event loop, unless the media has stopped."""
 
         def deliver() -> None:
-            if not self._stopping.is_set() and self._listener is not None:
+            if not self._deaf and not self._stopping.is_set() and self._listener is not None:
                 what(self._listener)
 
         if self._loop is not None:
