@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 import turn_taking_sounds as sounds
-from her_os.audio.echo import AcousticEchoCanceller, ReferenceTap
+from her_os.audio.echo import LineEcho, ReferenceTap
 from her_os.audio.voice_activity import FastVoiceGate, SileroVoiceActivity
 from her_os.contracts.audio import FRAME_BYTES, FRAME_SAMPLES, InboundFrame
 from her_os.contracts.call_line import FrameTap, LineListener
@@ -200,14 +200,15 @@ async def hold(
     history, journal = History("You are her."), ListJournal()
     model = ScriptedModel([[reply]] * 9, word_s=FIRST_WORD_S)
     thinker = Thinker(model, OneTool(), slot=0, token_budget=10_000)
+    phrases, epoch = Phrases("Sorry.", "One moment.", 9, b""), TurnEpoch()
     parts = CallParts(
         line=line,
         ears=Ears(KnowingRecogniser(words), detector, preroll_ms=300),
         endpointer=Endpointer(EndpointLimits(finished_ms=256 if full else 320), detector.window_ms),
         history=history,
-        replier=Replier(line.call_id, line.playout, synthesizer, thinker, Phrases("Sorry.", "One moment.", 9, b"")),
+        replier=Replier(line.call_id, line.playout, synthesizer, thinker, phrases, epoch),
         journal=journal,
-        epoch=TurnEpoch(),
+        epoch=epoch,
         greeting=greeting,
         clock=loop.time,
     )
@@ -220,7 +221,7 @@ def make_orchestrator(parts: CallParts, synthesizer: FliteSynthesizer, window_ms
     if not full:
         return HalfDuplexOrchestrator(parts)
     judge = InterruptionJudge(JudgeLimits(), window_ms)
-    cancellers = AcousticEchoCanceller(), AcousticEchoCanceller()
-    parts.tap = ReferenceTap(cancellers, parts.tap)
+    echo = LineEcho()
+    parts.tap = ReferenceTap(echo, parts.tap)
     gate = FastVoiceGate(mode=2)
-    return FullDuplexOrchestrator(parts, BargeIn(gate, PauseDetector(40), judge, synthesizer, *cancellers))
+    return FullDuplexOrchestrator(parts, BargeIn(gate, PauseDetector(40), judge, synthesizer, echo))

@@ -7,7 +7,7 @@ import wave
 import numpy as np
 import pytest
 
-from her_os.audio.echo import AcousticEchoCanceller, ReferenceTap
+from her_os.audio.echo import AcousticEchoCanceller, LineEcho, ReferenceTap
 from her_os.audio.pcm import level_dbfs
 from her_os.contracts.audio import FRAME_BYTES
 from tests.speech import FOLDER
@@ -64,5 +64,44 @@ def test_the_recorder_gets_both_sides_untouched():
         def on_tick(self, caller_pcm: bytes, assistant_pcm: bytes) -> None:
             heard.append((caller_pcm, assistant_pcm))
 
-    ReferenceTap((AcousticEchoCanceller(),), Tap()).on_tick(SILENCE, b"\1\0" * 320)
+    ReferenceTap(LineEcho(), Tap()).on_tick(SILENCE, b"\1\0" * 320)
     assert heard == [(SILENCE, b"\1\0" * 320)]
+
+
+class Counting(AcousticEchoCanceller):
+    """Counts what it is asked to clean."""
+
+    made: list[Counting]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cleaned = 0
+        type(self).made.append(self)
+
+    def clean(self, pcm: bytes) -> bytes:
+        self.cleaned += 1
+        return super().clean(pcm)
+
+
+@pytest.mark.parametrize("cut_anew", [False, True])
+def test_both_ways_of_a_frame_are_cleaned_and_the_work_is_done_once(cut_anew: bool):
+    Counting.made = []
+    ours = np.tile(speech("what-time-is-it"), 4)
+    echo = np.concatenate([np.zeros(1925, np.float32), ours]) * 0.4
+    echo += np.random.default_rng(1).normal(0, 3, echo.size)
+    line, arrived, ordered = LineEcho(Counting), list[bytes](), list[bytes]()
+    pcm = echo.astype(np.int16).tobytes()
+    shift = 320 if cut_anew else 0
+    for at in range(0, len(ours) * 2 - 2000, 640):
+        arrived.append(line.clean_arrival(pcm[at : at + 640]))
+        if at >= 1280:  # the jitter buffer
+            ordered.append(line.clean_in_order(pcm[at - 1280 + shift : at - 640 + shift]))
+        line.played(ours[at // 2 : at // 2 + 320].astype(np.int16).tobytes())
+    loud = [level_dbfs(frame) > -50 for frame in ordered]
+    if cut_anew:
+        assert len(Counting.made) == 2
+        assert sum(loud[120:]) <= 0.05 * len(loud)
+    else:
+        assert ordered == arrived[: len(ordered)]
+        assert [canceller.cleaned for canceller in Counting.made] == [len(arrived)]
+        assert sum(loud) <= 0.02 * len(loud)

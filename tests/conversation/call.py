@@ -7,6 +7,8 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import pytest
+
 from her_os.contracts.call_journal import TurnRecord
 from her_os.contracts.language_model import ToolCall, ToolSpec
 from her_os.conversation.barge_in_policy import InterruptionJudge, JudgeLimits, PauseDetector
@@ -23,6 +25,9 @@ from her_os.conversation.turn import TurnEpoch
 from tests.fakes.hearing import LevelDetector, LevelGate, ScriptedRecogniser
 from tests.fakes.line import ScriptedLine
 from tests.fakes.speaking import ScriptedModel, ToneSynthesizer
+
+VIRTUAL_TIME = pytest.mark.looptime(noop_cycles=1)
+"""No thread and no socket takes part, so time need not wait for any (by default it does, for 42 rounds of the loop)."""
 
 
 @dataclass

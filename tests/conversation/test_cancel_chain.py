@@ -10,7 +10,7 @@ from her_os.conversation.cancel_chain import CancelChain
 from her_os.conversation.turn import TurnEpoch
 from her_os.telephony.rtp.playout import PlayoutQueue
 
-pytestmark = pytest.mark.looptime
+pytestmark = pytest.mark.looptime(noop_cycles=1)
 
 
 class Legs:

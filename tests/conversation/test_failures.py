@@ -10,11 +10,11 @@ from her_os.contracts.errors import CancelledTurn, ContextOverflowError
 from her_os.contracts.language_model import ToolCall
 from her_os.conversation.replier import Phrases
 from her_os.conversation.spoken_reply import STALLED_S
-from tests.conversation.call import FakeCall, make_call
+from tests.conversation.call import VIRTUAL_TIME, FakeCall, make_call
 from tests.conversation.test_full_duplex import QUESTION, STORY, caller
 from tests.fakes.line import SPEECH, ScriptedLine
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL_TIME
 
 AGAIN = (9.0, 10.0, SPEECH)
 APOLOGY_SAMPLE = (321).to_bytes(2, "little")

@@ -10,11 +10,11 @@ import pytest
 from her_os.contracts.call_journal import TurnRecord
 from her_os.contracts.language_model import ToolCall
 from her_os.conversation.turn import TurnState
-from tests.conversation.call import make_call
+from tests.conversation.call import VIRTUAL_TIME, make_call
 from tests.fakes.line import NOISE, SILENCE, SPEECH, ScriptedLine
 from tests.fakes.speaking import VOICE, LanguageModelError
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL_TIME
 
 
 def caller(*spans: tuple[float, float, int]) -> Callable[[float], int]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conversation.call import make_call
+from tests.conversation.call import VIRTUAL_TIME, make_call
 from tests.fakes.line import SILENCE, SPEECH, ScriptedLine
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL_TIME
 
 
 def line_with(*speech: tuple[float, float]) -> ScriptedLine:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-import pytest
-
-from tests.conversation.call import FakeCall, make_call
+from tests.conversation.call import VIRTUAL_TIME, FakeCall, make_call
 from tests.fakes.line import NOISE, SILENCE, SPEECH, ScriptedLine
 
-pytestmark = pytest.mark.looptime
+pytestmark = VIRTUAL_TIME
 
 FIXTURE = Path(__file__).parents[1] / "data" / "half_duplex_call.pcm.gz"
 """The assistant's side of the call below, 16 kHz int16, as it was sent. To record it anew after a change that is

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from her_os.contracts.errors import ConfigError
 from her_os.engines.llama_server_command import (
+    api_key_file,
     find_server,
     is_embedded,
     read_help,
@@ -74,8 +77,16 @@ def test_flags_that_an_older_server_does_not_know_are_left_out(tmp_path: Path) -
 
 
 def test_only_our_configuration_decides() -> None:
-    environment = server_environment("secret", {"PATH": "/bin", "LLAMA_ARG_HOST": "0.0.0.0"})
-    assert environment == {"PATH": "/bin", "LLAMA_API_KEY": "secret"}
+    asked = {"PATH": "/bin", "LLAMA_ARG_HOST": "0.0.0.0", "LLAMA_API_KEY": "another"}
+    assert server_environment(asked) == {"PATH": "/bin"}
+
+
+def test_the_key_lies_in_a_file_that_only_the_process_and_its_heir_can_open() -> None:
+    file = api_key_file("secret")
+    heir = subprocess.run(["cat", str(file)], pass_fds=[int(file.name)], capture_output=True, text=True, check=True)
+    assert heir.stdout == "secret\n"
+    assert os.get_inheritable(int(file.name))
+    os.close(int(file.name))
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org", ""])

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from her_os.service.health_probe import ask_health
 from her_os.service.line_sink import LineSink
-from her_os.service.port_owner import Transport, find_port_owner, port_is_free
+from her_os.service.port_owner import Transport, find_port_owner, port_is_free, why_not_ours
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
@@ -33,6 +33,21 @@ def test_a_taken_port_is_named_with_its_owner(transport: Transport) -> None:
 
 def test_an_address_that_is_not_ours_is_left_to_the_daemon_s_own_message() -> None:
     assert port_is_free("192.0.2.200", 50000, "tcp")
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_why_nothing_can_listen_on_an_address(transport: Transport) -> None:
+    for ours in ("127.0.0.1", "0.0.0.0", "localhost"):
+        assert why_not_ours(ours, transport) == ""
+    assert "assign requested address" in why_not_ours("240.0.0.1", transport)
+
+
+def test_a_sandbox_that_forbids_to_try_is_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_socket: socket.socket, _address: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    assert why_not_ours("127.0.0.1", "tcp") == ""
 
 
 class Terminal(io.StringIO):

@@ -13,6 +13,7 @@ its output is used only from the first piece of echo found until `_REMEMBERED_MS
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from threading import Lock
 
 import numpy as np
@@ -39,6 +40,10 @@ _RUN_FRAMES = 5
 _FFT = 6_400
 """At least the reference: only lags that do not wrap are looked at."""
 _SILENCE = bytes(FRAME_BYTES)
+_KEPT_FRAMES = 150
+"""3 s: more than any jitter buffer holds back."""
+_STRANGERS = 50
+"""Frames in a row that never arrived as they are now: concealment makes a few, another packet length all."""
 
 
 class AcousticEchoCanceller:
@@ -55,19 +60,25 @@ class AcousticEchoCanceller:
 
     def played(self, pcm: bytes) -> None:
         with self._lock:
-            self._quiet_frames = self._quiet_frames + 1 if rms(pcm) < 1 else 0
+            self._quiet_frames = self._quiet_frames + 1 if pcm == _SILENCE or rms(pcm) < 1 else 0
             self._sent.append(_narrow(pcm))
-            for half in _halves(pcm):
-                self._module.process_reverse_stream(half)
+            if not self._is_quiet:
+                for half in _halves(pcm):
+                    self._module.process_reverse_stream(half)
+
+    @property
+    def _is_quiet(self) -> bool:
+        """Whether nothing of ours can come back any more: AEC3 rests, both of its streams."""
+        return self._quiet_frames >= _COMES_BACK_MS // FRAME_MS
 
     def clean(self, pcm: bytes) -> bytes:
         with self._lock:
             self._came.append(_narrow(pcm))
+            if self._is_quiet:
+                return pcm
             halves = _halves(pcm)
             for half in halves:
                 self._module.process_stream(half)
-            if self._quiet_frames >= _COMES_BACK_MS // FRAME_MS:
-                return pcm
             if level_dbfs(pcm) > _FLOOR_DBFS and self._is_ours():
                 self._echo_frames, self._run_frames = _REMEMBERED_MS // FRAME_MS, _RUN_FRAMES
                 return _SILENCE
@@ -89,15 +100,53 @@ class AcousticEchoCanceller:
         return bool((match / np.sqrt(energies * own)).max() > limit)
 
 
-class ReferenceTap:
-    """A FrameTap that tells the cancellers what was sent, and passes both sides on to a recorder."""
+class LineEcho:
+    """Implements LineEcho of the contracts: each frame is cleaned once, for both ways it takes.
 
-    def __init__(self, cancellers: tuple[EchoCanceller, ...], then: FrameTap | None = None) -> None:
-        self._cancellers, self._then = cancellers, then
+    A frame that leaves the jitter buffer is known by its very samples. Where they are never the same (a phone whose
+    packets are no multiple of 20 ms is cut up anew there), the ordered way gets a canceller of its own.
+    """
+
+    def __init__(self, make: Callable[[], EchoCanceller] = AcousticEchoCanceller) -> None:
+        self._make, self._first = make, make()
+        self._second: EchoCanceller | None = None
+        self._cleaned: dict[bytes, bytes] = {}
+        self._strangers = 0
+
+    def played(self, pcm: bytes) -> None:
+        self._first.played(pcm)
+        if self._second is not None:
+            self._second.played(pcm)
+
+    def clean_arrival(self, pcm: bytes) -> bytes:
+        clean = self._first.clean(pcm)
+        self._cleaned.pop(pcm, None)
+        self._cleaned[pcm] = clean
+        if len(self._cleaned) > _KEPT_FRAMES:
+            del self._cleaned[next(iter(self._cleaned))]
+        return clean
+
+    def clean_in_order(self, pcm: bytes) -> bytes:
+        if self._second is not None:
+            return self._second.clean(pcm)
+        clean = self._cleaned.get(pcm)
+        if clean is not None:
+            self._strangers = 0
+            return clean
+        self._strangers += 1
+        if self._strangers > _STRANGERS:
+            self._second = self._make()
+        return pcm
+
+
+class ReferenceTap:
+    """A FrameTap that tells the canceller what was sent, and passes both sides on to a recorder."""
+
+    def __init__(self, echo: LineEcho, then: FrameTap | None = None) -> None:
+        self._echo, self._then = echo, then
 
     def on_tick(self, caller_pcm: bytes, assistant_pcm: bytes) -> None:
-        for canceller in self._cancellers:
-            canceller.played(assistant_pcm)
+        self._echo.played(assistant_pcm)
         if self._then is not None:
             self._then.on_tick(caller_pcm, assistant_pcm)
 

@@ -13,33 +13,38 @@ from dataclasses import dataclass
 import typer
 
 from her_os import __version__
-from her_os.contracts.errors import HerOsError
+from her_os.cli.examples import CALL_EXAMPLES, CONFIG_EXAMPLES, FIRST_STEPS, PHONE_EXAMPLES, RUN_EXAMPLES
+from her_os.cli.help import HELP_OPTIONS, as_it_is, explain
+from her_os.contracts.errors import ConfigError, HerOsError
 
-_COMPLETION = {"install_completion", "show_completion"}  # would complete the parts, not `her-os` itself
 EXIT_FAILED, EXIT_CONFIG, EXIT_INTERRUPTED = 1, 78, 130
 
 
 @dataclass(frozen=True)
 class Command:
-    """One row of the table: `module:attribute`, where the attribute is a function or a typer app."""
+    """One row of the table: `module:attribute`, where the attribute is a function or a typer app.
+
+    `examples` are lines shown below the command's own help.
+    """
 
     name: str
     target: str
     help: str
+    examples: tuple[str, ...] = ()
 
 
 COMMANDS = (
-    Command("run", "her_os.cli.run:run", "Run the whole assistant in the foreground; Ctrl-C stops it."),
+    Command("run", "her_os.cli.run:run", "Run the whole assistant in the foreground; Ctrl-C stops it.", RUN_EXAMPLES),
     Command("status", "her_os.cli.status:status", "Ask every daemon whether it is ready."),
-    Command("phone", "her_os.cli.phone:app", "Accounts of the phones in the house: add, list, remove."),
-    Command("call", "her_os.cli.call:call", "Place a call with the built-in test phone."),
+    Command("phone", "her_os.cli.phone:app", "Accounts of the phones in the house: add, list, remove.", PHONE_EXAMPLES),
+    Command("call", "her_os.cli.call:call", "Place a call with the built-in test phone.", CALL_EXAMPLES),
     Command("dial", "her_os.cli.dial:dial", "Have the assistant call a phone of the house, or a number it may call."),
     Command("calls", "her_os.cli.calls:app", "The call log: list calls, show one, search what was said."),
     Command("transcribe", "her_os.cli.transcribe:transcribe", "Turn recordings into transcripts and summaries."),
     Command("recordings", "her_os.cli.recordings:app", "Remove old calls with all of their traces."),
     Command("mail", "her_os.cli.mail:app", "Completion mail: try the server, list and send what waits."),
-    Command("smoke", "her_os.cli.smoke:smoke", "Check a real synthesis byte by byte: a mute voice is not healthy."),
-    Command("config", "her_os.cli.config:app", "Check the configuration, or show what is in force."),
+    Command("smoke", "her_os.cli.smoke:smoke", "Check a real synthesis byte by byte: can it be heard?"),
+    Command("config", "her_os.cli.config:app", "Check the configuration, or show what is in force.", CONFIG_EXAMPLES),
     Command("install", "her_os.cli.install:install", "Install or upgrade her-os as systemd units; needs root."),
     Command("uninstall", "her_os.cli.install:uninstall", "Take the systemd units away again; needs root."),
     Command("wait-ready", "her_os.cli.wait_ready:wait_ready", "Return when a daemon is ready."),
@@ -52,7 +57,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    context_settings={"help_option_names": HELP_OPTIONS},
+    epilog=as_it_is(FIRST_STEPS),
 )
 
 
@@ -60,11 +67,20 @@ def main() -> None:
     """Entry point. A mistake the operator can mend is one line on stderr, never a traceback."""
     try:
         app(prog_name="her-os")
+    except ConfigError as error:
+        sys.stderr.write(f"her-os: {_with_its_line(error)}\n")
+        raise SystemExit(EXIT_CONFIG) from None
     except HerOsError as error:
         sys.stderr.write(f"her-os: {error}\n")
-        raise SystemExit(EXIT_CONFIG if error.code == "config" else EXIT_FAILED) from None
+        raise SystemExit(EXIT_FAILED) from None
     except KeyboardInterrupt:
         raise SystemExit(EXIT_INTERRUPTED) from None
+
+
+def _with_its_line(error: ConfigError) -> ConfigError:
+    from her_os.settings.positions import located
+
+    return located(error, error.file) if error.file else error
 
 
 def _show_version(wanted: bool) -> None:
@@ -95,11 +111,11 @@ def _mount(command: Command) -> None:
         module, _, attribute = command.target.partition(":")
         target = getattr(importlib.import_module(module), attribute)
         if not isinstance(target, typer.Typer):
-            single = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
+            single = typer.Typer(add_completion=False)
             single.command()(target)
             target = single
         real = typer.main.get_command(target)
-        real.params = [param for param in real.params if param.name not in _COMPLETION]
+        explain(real, command.examples)
         real.main(args=list(context.args), prog_name=f"her-os {command.name}")
 
 

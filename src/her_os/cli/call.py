@@ -28,36 +28,47 @@ _TURN_SILENCE_S = 0.8
 def call(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[WAV]...", help="Said in turn, each when the assistant has been silent for 0.8 s."),
+        typer.Argument(
+            metavar="WAV", help="Said in turn, each when the assistant has been silent for 0.8 s. 16 bits, any rate."
+        ),
     ] = None,
-    to: Annotated[str, typer.Option("--to", "-t", help="SIP URI (default: this machine's her-os).")] = "",
-    codec: Annotated[list[str] | None, typer.Option(help="G722, PCMU or PCMA; repeat to offer several.")] = None,
+    to: Annotated[
+        str, typer.Option("--to", "-t", metavar="SIP-URI", help="Whom to call (default: this machine's her-os).")
+    ] = "",
+    codec: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="G722, PCMU or PCMA; repeat to offer several.")
+    ] = None,
     microphone: Annotated[bool, typer.Option("--microphone", "-m", help="Speak and listen yourself.")] = False,
     say_at: Annotated[
         list[str] | None, typer.Option(metavar="SECONDS=WAV", help="Say it so long after the call is answered.")
     ] = None,
     say_after_answer_audio: Annotated[
         list[str] | None,
-        typer.Option(metavar="MS=WAV", help="Say it over the answer, so long after its first audible packet."),
+        typer.Option(metavar="MS=WAV", help="Interrupt: say it so long after the answer's first audible packet."),
     ] = None,
     say_after_silence: Annotated[
         list[str] | None, typer.Option(metavar="MS=WAV", help="Say it when the assistant has been silent so long.")
     ] = None,
     dtmf: Annotated[
-        list[str] | None, typer.Option(metavar="[SECONDS=]DIGITS", help="Press digits (default: 1 s after the answer).")
+        list[str] | None,
+        typer.Option(metavar="[SECONDS=]DIGITS", help="Press keys: 0-9, *, #, A-D (default: 1 s after the answer)."),
     ] = None,
-    user: Annotated[str, typer.Option(help="Account name, where the line asks for one.")] = "",
-    password_file: Annotated[Path | None, typer.Option(help="File with the account's password.")] = None,
-    duration: Annotated[float | None, typer.Option(help="Hang up after so many seconds.")] = None,
+    user: Annotated[str, typer.Option(metavar="NAME", help="Account, where the far end asks for one.")] = "",
+    password_file: Annotated[Path | None, typer.Option(metavar="FILE", help="File with its password.")] = None,
+    duration: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0, help="Hang up so long after the answer.")
+    ] = None,
     record: Annotated[
-        Path | None, typer.Option(metavar="OUT.wav", help="Stereo: left what was sent, right what was received.")
+        Path | None,
+        typer.Option(metavar="OUT.wav", help="Keep the call in stereo: left what we sent, right the answer."),
     ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Call the assistant (or any SIP URI), speak by WAV files or microphone, and print the timeline of the call.
+    """Call the assistant, or any SIP URI: say WAV files or speak yourself, and see who was heard when.
 
-    Without --duration it hangs up when everything was said and answered. Ctrl-C hangs up.
+    Without a WAV it hears the greeting out. It hangs up when everything was said and answered, after --duration, or
+    with Ctrl-C.
     """
     codecs = codec_names(codec)
     actions = [Action(Trigger.AFTER_SILENCE, _TURN_SILENCE_S, path.name, read_wav(path)) for path in files or []]

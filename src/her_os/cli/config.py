@@ -20,15 +20,15 @@ EXIT_CONFIG = 78
 app = typer.Typer(
     help="Check the configuration, or show what is in force.",
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
 @app.command()
 def check(config: ConfigFile = None) -> None:
-    """Validate the configuration, what it names (files, engines, addresses), the environment flags and the secrets.
+    """Look for mistakes in the settings, what they name, the flags and the secrets.
 
-    Says every mistake with file, line and field, and what to write instead. Exit status 78 where there is one.
+    Files, engines, voices and addresses that are named must be there. Every mistake is told with file, line, field
+    and what to write instead. Exit status 78 where there is one.
     """
     settings = read_settings(config)
     mistakes = find_mistakes(settings)

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from her_os.cli.options import AsJson, ConfigFile
+from her_os.cli.table import print_table
 from her_os.clients.smtp_client import create_smtp_client
 from her_os.contracts.errors import ConfigError, HerOsError
 from her_os.daemons.transcript_mail import SmtpPostman, letterhead, open_outbox
@@ -48,12 +47,15 @@ def list_waiting(config: ConfigFile = None, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(waiting), indent=2).decode())
         return
-    table = Table("posted", "to", "tries", "next try", "why not sent")
+    rows: list[tuple[str, ...]] = []
     for mail in waiting:
         left = f"in {max(0, mail.due_at - time.time()):.0f} s"
         posted = datetime.fromtimestamp(mail.posted_at).strftime("%Y-%m-%d %H:%M")
-        table.add_row(posted, ", ".join(mail.recipients), str(mail.tries), left, mail.reason)
-    Console().print(table if waiting else "No mail waits.")
+        rows.append((posted, ", ".join(mail.recipients), str(mail.tries), left, mail.reason))
+    if rows:
+        print_table(("posted", "to", "tries", "next try", "why not sent"), rows, elastic=("to", "why not sent"))
+    else:
+        typer.echo("No mail waits.")
 
 
 def _with_mail(config: Path | None) -> Settings:

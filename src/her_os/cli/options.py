@@ -9,6 +9,8 @@ import typer
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", "-c", metavar="FILE", help="Configuration file (default: config/her-os.yaml)."),
+    typer.Option(
+        "--config", "-c", metavar="FILE", help="Configuration (default: HER_OS_CONFIG, else config/her-os.yaml)."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

@@ -18,7 +18,10 @@ EXIT_UNAVAILABLE = 69
 
 
 def run(config: ConfigFile = None) -> None:
-    """Run every daemon in the foreground: one log, restarts, Ctrl-C stops all of it in order.
+    """Run the assistant in the foreground: llm, stt, tts and phone, each a process of its own, in one log.
+
+    Each starts when the one before it is ready. One that ends is started again. Ctrl-C stops all of them in order,
+    a second Ctrl-C at once.
 
     Exit status: 0 stopped on request, 1 a daemon could not be brought up, 69 a port is taken, 78 the
     configuration is wrong.

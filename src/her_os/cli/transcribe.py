@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from her_os.cli.options import AsJson, ConfigFile
+from her_os.cli.table import shown
 from her_os.contracts.errors import HerOsError
 from her_os.contracts.transcripts import Progress as WorkerProgress
 from her_os.contracts.transcripts import RecordingResult, Stage
@@ -102,8 +103,7 @@ class Watcher:
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
         self._bars = Progress(*columns, console=Console(stderr=True), transient=True)
         self._all = self._bars.add_task(f"{total} recordings", total=total)
-        self._one: TaskID | None = None
-        self._step = ""
+        self._each: dict[str, tuple[TaskID, str]] = {}
 
     def __enter__(self) -> Watcher:
         self._bars.start()
@@ -114,35 +114,27 @@ class Watcher:
 
     def began(self, source: Path, number: int, total: int) -> None:
         """A bar of its own."""
-        self._drop()
-        self._one = self._bars.add_task(f"{number}/{total} {_shown(source.name)}", total=None)
+        task = self._bars.add_task(f"{number}/{total} {shown(source.name)}", total=None)
+        self._each[str(source)] = (task, "")
 
     def progress(self, source: Path, stage: Stage, event: WorkerProgress) -> None:
         """Each step of a stage begins the bar anew."""
-        if self._one is None:
+        if str(source) not in self._each:
             return
+        task, before = self._each[str(source)]
         step = f"{stage}: {event.step}"
-        if step != self._step:
-            self._step = step
-            self._bars.reset(self._one, total=event.total or None, description=f"{_shown(source.name)} {step}")
-        self._bars.update(self._one, completed=event.done, total=event.total or None)
+        if step != before:
+            self._each[str(source)] = (task, step)
+            self._bars.reset(task, total=event.total or None, description=f"{shown(source.name)} {step}")
+        self._bars.update(task, completed=event.done, total=event.total or None)
 
     def finished(self, result: RecordingResult) -> None:
         """One line on stdout: words, or JSON."""
-        self._drop()
+        if task := self._each.pop(result.source, None):
+            self._bars.remove_task(task[0])
         self._bars.advance(self._all)
         if self._as_json:
             typer.echo(msgspec.json.encode(result).decode())
             return
         detail = ", ".join((result.reason, *result.warnings) if result.reason else result.warnings)
-        typer.echo(f"{result.status:<11} {_shown(result.source)}{'  ' if detail else ''}{_shown(detail)}")
-
-    def _drop(self) -> None:
-        if self._one is not None:
-            self._bars.remove_task(self._one)
-        self._one, self._step = None, ""
-
-
-def _shown(text: str) -> str:
-    """A name may hold anything; a terminal must not obey it."""
-    return "".join(char if char.isprintable() else "?" for char in text)
+        typer.echo(f"{result.status:<11} {shown(result.source)}{'  ' if detail else ''}{shown(detail)}")

@@ -18,3 +18,19 @@ class EchoCanceller(Protocol):
         Well under 1 ms: it runs on the media thread.
         """
         ...
+
+
+class LineEcho(Protocol):
+    """The echo of one line, whose frames take two ways: at once as they arrive, and in order. See EchoCanceller."""
+
+    def played(self, pcm: bytes) -> None:
+        """A frame as it was sent to the caller."""
+        ...
+
+    def clean_arrival(self, pcm: bytes) -> bytes:
+        """MEDIA THREAD. A frame that has just arrived, without our voice."""
+        ...
+
+    def clean_in_order(self, pcm: bytes) -> bytes:
+        """A frame as it left the jitter buffer, without our voice."""
+        ...

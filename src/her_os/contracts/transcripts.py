@@ -210,6 +210,30 @@ class RecordingRecogniser(Protocol):
         ...
 
 
+class VoiceSpan(msgspec.Struct, frozen=True, kw_only=True):
+    """One voice is heard from `start_ms` to `end_ms`; `voice` tells it from the others of the recording."""
+
+    start_ms: int
+    end_ms: int
+    voice: int
+
+
+class Diariser(Protocol):
+    """Tells voices apart. Every method blocks."""
+
+    def load(self) -> None:
+        """Load the models. Raises ConfigError (what to mend)."""
+        ...
+
+    def spans(self, pcm: Iterable[bytes]) -> list[VoiceSpan]:
+        """Who is heard when in 16 kHz int16 `pcm`, in the order of time. Raises RecognitionError."""
+        ...
+
+    def unload(self) -> None:
+        """Free the models. Idempotent."""
+        ...
+
+
 class OutputWriter(Protocol):
     """Writes the files and index of a recording that is done. Called in a thread; may block."""
 

@@ -11,7 +11,7 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from her_os.contracts.audio import InboundFrame
-from her_os.contracts.echo import EchoCanceller
+from her_os.contracts.echo import LineEcho
 from her_os.contracts.text_to_speech import SpeechSynthesizer
 from her_os.contracts.voice_activity import VoiceGate
 from her_os.conversation.barge_in_policy import InterruptionJudge, PauseDetector, Verdict
@@ -29,9 +29,8 @@ class BargeIn:
     detector: PauseDetector
     judge: InterruptionJudge
     synthesizer: SpeechSynthesizer
-    echo_on_arrival: EchoCanceller | None = None
-    echo: EchoCanceller | None = None
-    """One for each of the two ways a frame takes; told what was sent by the line's tap."""
+    echo: LineEcho | None = None
+    """Told what was sent by the line's tap."""
     cancel_budget_s: float = 1.0
 
 
@@ -42,7 +41,7 @@ class FullDuplexOrchestrator(CallLoop):
         super().__init__(parts)
         self._gate, self._detector, self._judge = barge_in.gate, barge_in.detector, barge_in.judge
         self._synthesizer = barge_in.synthesizer
-        self._echo_on_arrival, self._echo = barge_in.echo_on_arrival, barge_in.echo
+        self._echo = barge_in.echo
         self._loop = asyncio.get_running_loop()
         self._armed = False  # read by the media thread
         self._held = False
@@ -59,7 +58,7 @@ class FullDuplexOrchestrator(CallLoop):
 
     def on_arrival(self, frame: InboundFrame) -> None:
         """MEDIA THREAD. The first sign of speech pauses the playout here and now; the loop hears of it after."""
-        pcm = self._echo_on_arrival.clean(frame.pcm) if self._echo_on_arrival else frame.pcm
+        pcm = self._echo.clean_arrival(frame.pcm) if self._echo else frame.pcm
         if not self._armed:
             return
         if self._detector.feed(self._gate.is_voice(pcm)) and self._armed:
@@ -69,7 +68,7 @@ class FullDuplexOrchestrator(CallLoop):
     def on_frame(self, frame: InboundFrame) -> None:
         """Every frame is heard; whose turn it is decides what it may mean."""
         if self._echo is not None:
-            frame = replace(frame, pcm=self._echo.clean(frame.pcm))
+            frame = replace(frame, pcm=self._echo.clean_in_order(frame.pcm))
         for probability in self._parts.ears.hear(frame):
             if self.state in (TurnState.LISTENING, TurnState.CANCELLING):
                 self._listen(probability)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from her_os.daemons.addresses import house_addresses, listens_here
+from her_os.daemons.addresses import house_addresses, listens_here, listens_here_only
 from her_os.settings import Settings
 
 
@@ -17,6 +17,10 @@ def how_to_call(settings: Settings) -> list[str]:
         f"  from another phone: sip:her@{address}{suffix}  (once: her-os phone add NAME)"
         for address in house_addresses(phone)
     ]
+    if listens_here_only(phone):
+        lines.append(
+            f"  from another phone: none can reach {phone.sip_host}; phone.sip_host 0.0.0.0 lets the house call"
+        )
     lines.append("  with our own test phone: her-os call --help;  softphones: see README.md, 'Call it'")
     lines.append(f"  barge-in: {_barge_in(settings)}")
     lines.append(f"  language model: {_model(settings)}")

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from her_os.engines.llama_server_command import (
     ServerOptions,
+    api_key_file,
     find_server,
     is_embedded,
     read_help,
@@ -34,8 +35,9 @@ async def main(settings: Settings, secrets: Secrets) -> int:
     binary = find_server(settings)
     if binary is not None:
         arguments = [str(binary), *server_arguments(options, read_help(binary))]
+        arguments += ["--api-key-file", str(api_key_file(secrets.llm_api_key))]
         log.info("becoming %s", " ".join(arguments))
-        _become(arguments, server_environment(secrets.llm_api_key, os.environ))
+        _become(arguments, server_environment(os.environ))
     log.info("no llama-server here: serving from the xllamacpp wheel on %s:%d", options.host, options.port)
     # llama.cpp waits for open streams when it stops, and Python cannot run a handler while it loads. There is
     # nothing to save, so the kernel's own way of ending a process is the prompt and the right one.

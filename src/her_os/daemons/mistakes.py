@@ -6,7 +6,7 @@ a mistake ends it with the line to mend and not with what the mistake led to; th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from her_os.contracts.errors import ConfigError
@@ -82,7 +82,13 @@ def _llama_server(settings: Settings) -> None:
 def _recogniser(settings: Settings) -> None:
     from her_os.engines.stt_registry import create_stt_engine
 
-    create_stt_engine(settings)
+    known: Sequence[str] = getattr(create_stt_engine(settings), "languages", ())
+    language = settings.stt.language
+    if known and language.split("-")[0].lower() not in known:
+        raise ConfigError(
+            f"is {language!r}; {settings.stt.engine} knows: {', '.join(known)}",
+            field="stt.language",
+        )
 
 
 def _phrases(settings: Settings) -> None:
@@ -110,9 +116,10 @@ def _contacts(settings: Settings) -> None:
 
 
 def _transcript_engine(settings: Settings) -> None:
-    from her_os.daemons.transcript_recogniser import create_recogniser
+    from her_os.daemons.transcript_recogniser import create_diariser, create_recogniser
 
     create_recogniser(settings)
+    create_diariser(settings)
 
 
 def _must_be_a_file(path: Path, field: str, what_to_do: str) -> None:
@@ -122,14 +129,13 @@ def _must_be_a_file(path: Path, field: str, what_to_do: str) -> None:
 
 BEFORE_START: dict[str, tuple[Check, ...]] = {
     "llm": (_address("llm", "host", "tcp"), _model),
-    "stt": (_address("stt", "host", "tcp"), _phrases),
+    "stt": (_address("stt", "host", "tcp"), _recogniser, _phrases),
     "tts": (_address("tts", "host", "tcp"),),
     "phone": (_address("phone", "api_host", "tcp"), _address("phone", "sip_host", "udp"), _contacts),
     "transcripts": (_contacts,),
 }
 BY_ITSELF: dict[str, tuple[Check, ...]] = {
     "llm": (_llama_server,),
-    "stt": (_recogniser,),
     "tts": (_voice,),
     "transcripts": (_transcript_engine,),
 }

@@ -70,6 +70,7 @@ class PhoneDaemon:
             websocket_paths=[LINE_PATH],
             load=self._load,
             close=self._held.aclose,
+            alive=lambda: self._desk is None or self._desk.alive(),
             metrics=self._registry,
             details=self._details,
         )

@@ -39,6 +39,8 @@ from her_os.settings import Settings
 
 log = logging.getLogger(__name__)
 
+STUCK_MS = 5_000.0
+"""A media thread that owes a packet for so long will never send it."""
 GOODBYE_S = 2.0
 """How long a farewell may take when the daemon stops."""
 
@@ -66,7 +68,7 @@ class CallDesk:
     def __init__(self, house: House) -> None:
         self._house = house
         self._free_slots = list(range(house.settings.phone.max_calls))
-        self._talking: set[CallLoop] = set()
+        self._talking: dict[CallLoop, CallLine] = {}
         self._closing = False
         self._all_gone = asyncio.Event()
 
@@ -79,6 +81,11 @@ class CallDesk:
     def calls(self) -> int:
         """Calls in progress."""
         return self._house.settings.phone.max_calls - len(self._free_slots)
+
+    def alive(self) -> bool:
+        """Whether the media thread of every call makes progress."""
+        overdue = (line.statistics().extra.get("tick_overdue_ms", 0.0) for line in self._talking.values())
+        return all(milliseconds < STUCK_MS for milliseconds in overdue)
 
     async def say_goodbye(self) -> None:
         """Take no more calls, say goodbye to the callers, and give that a bounded time."""
@@ -120,7 +127,7 @@ class CallDesk:
         journal = _open_journal(house, line, mode, str(recorder.path) if recorder else "")
         orchestrator, timers = _assemble(house, line, slot, journal, recogniser, recorder)
         stack.callback(timers.close)
-        self._talking.add(orchestrator)
+        self._talking[orchestrator] = line
         stack.callback(self._left, orchestrator)
         log.info("call %s from %s (%s)", line.call_id, line.caller.display_name or line.caller.uri, mode)
         reason = "failed"
@@ -132,7 +139,7 @@ class CallDesk:
         return reason
 
     def _left(self, conversation: CallLoop) -> None:
-        self._talking.discard(conversation)
+        self._talking.pop(conversation, None)
         if self._closing and not self._talking:
             self._all_gone.set()
 
@@ -201,15 +208,15 @@ def _assemble(
 def _strategy(settings: Settings, parts: CallParts, synthesizer: TtsClient, window_ms: int) -> CallLoop:
     if not settings.environment.enable_barge_in:
         return HalfDuplexOrchestrator(parts)
-    from her_os.audio.echo import AcousticEchoCanceller, ReferenceTap  # 10 MB and 0.3 s that half duplex need not pay
+    from her_os.audio.echo import LineEcho, ReferenceTap  # 10 MB and 0.3 s that half duplex need not pay
 
     limits = settings.conversation
     judge = InterruptionJudge(
         JudgeLimits(confirm_ms=limits.confirm_speech_ms, decide_within_ms=limits.resume_after_ms), window_ms
     )
-    cancellers = AcousticEchoCanceller(), AcousticEchoCanceller()
-    parts.tap = ReferenceTap(cancellers, parts.tap)
-    barge_in = BargeIn(FastVoiceGate(mode=2), PauseDetector(limits.pause_voiced_ms), judge, synthesizer, *cancellers)
+    echo = LineEcho()
+    parts.tap = ReferenceTap(echo, parts.tap)
+    barge_in = BargeIn(FastVoiceGate(mode=2), PauseDetector(limits.pause_voiced_ms), judge, synthesizer, echo)
     return FullDuplexOrchestrator(parts, barge_in)
 
 

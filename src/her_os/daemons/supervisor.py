@@ -18,6 +18,7 @@ from her_os.contracts.errors import HerOsError
 from her_os.daemons.family import Endpoint, all_endpoints, http_endpoints
 from her_os.daemons.how_to_call import how_to_call
 from her_os.daemons.spawned_daemon import SpawnedDaemon, daemon_command
+from her_os.daemons.transcript_watch import DispatcherProcess, watch_recordings
 from her_os.loader.loader_service import LoaderService, Misconfigured, StartFailed
 from her_os.loader.start_plan import EX_CONFIG, RestartPolicy
 from her_os.loader.supervised_service import Gates, SupervisedService
@@ -53,13 +54,14 @@ async def supervise(
         daemons = [SpawnedDaemon(e, command_for(e.daemon), runtime, environ, sink) for e in http_endpoints(settings)]
         policy, gates = _policy(settings), _gates(settings)
         loader = LoaderService(SupervisedService(daemon, policy, gates) for daemon in daemons)
-        return await _run_until_stopped(loader, settings)
+        dispatcher = DispatcherProcess(command_for("transcripts"), environ, sink)
+        return await _run_until_stopped(loader, settings, dispatcher)
 
 
-async def _run_until_stopped(loader: LoaderService, settings: Settings) -> int:
+async def _run_until_stopped(loader: LoaderService, settings: Settings, dispatcher: DispatcherProcess) -> int:
     stop = _stop_on_signals(loader)
     stopping = asyncio.create_task(stop.wait(), name="stop signal")
-    running = asyncio.create_task(_start_and_watch(loader, settings), name="start and watch")
+    running = asyncio.create_task(_start_and_watch(loader, settings, dispatcher), name="start and watch")
     try:
         await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
@@ -80,13 +82,21 @@ async def _run_until_stopped(loader: LoaderService, settings: Settings) -> int:
         log.info("Shutdown complete")
 
 
-async def _start_and_watch(loader: LoaderService, settings: Settings) -> None:
+async def _start_and_watch(loader: LoaderService, settings: Settings, dispatcher: DispatcherProcess) -> None:
     began = asyncio.get_running_loop().time()
     await loader.start_all()
     log.info("all services ready after %.1f s", asyncio.get_running_loop().time() - began)
     for line in how_to_call(settings):
         log.info("%s", line)
-    await loader.watch()
+    recordings = settings.environment.state_dir.expanduser() / "recordings"
+    transcripts = asyncio.create_task(
+        watch_recordings(recordings, dispatcher, now=asyncio.get_running_loop().time), name="watch recordings"
+    )
+    try:
+        await loader.watch()
+    finally:
+        transcripts.cancel()
+        await asyncio.wait({transcripts})
 
 
 def _stop_on_signals(loader: LoaderService) -> asyncio.Event:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from her_os.contracts.errors import ConfigError
 from her_os.contracts.transcripts import BatchObserver, OutputWriter, Progress, Result, Stage, WorkerRequest
+from her_os.daemons.transcript_cluster import ClusterWorkers
 from her_os.household.call_facts import CallFactFinder
 from her_os.household.call_index import CallIndex
 from her_os.household.contacts import read_contacts
@@ -81,11 +82,13 @@ def create_batch(
     observer: BatchObserver | None = None,
 ) -> Batch:
     """A batch over the house's queue. Raises ConfigError for contacts that cannot be read."""
+    wishes = settings.transcripts
     return Batch(
         queue or open_queue(settings),
-        WorkerProcesses(settings),
+        ClusterWorkers(settings) if wishes.cluster else WorkerProcesses(settings),
         writer,
+        at_once=wishes.cluster_at_once if wishes.cluster else 1,
         observer=observer,
         facts=CallFactFinder(settings, read_contacts(settings)),
-        summarise=settings.transcripts.summary,
+        summarise=wishes.summary,
     )

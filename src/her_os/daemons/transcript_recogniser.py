@@ -6,8 +6,9 @@ import msgspec
 
 from her_os.audio.voice_activity import FastVoiceGate
 from her_os.contracts.errors import ConfigError
-from her_os.contracts.transcripts import RecordingRecogniser
+from her_os.contracts.transcripts import Diariser, RecordingRecogniser
 from her_os.engines.stt_registry import ENGINES, create_stt_engine
+from her_os.engines.transcript_diarisation import SherpaDiarisation
 from her_os.engines.transcript_engines import RECORDING_ENGINES
 from her_os.settings import Settings
 from her_os.transcripts.streaming_recogniser import StreamingRecogniser
@@ -27,3 +28,8 @@ def create_recogniser(settings: Settings) -> RecordingRecogniser:
     stt = msgspec.structs.replace(settings.stt, engine=name)
     engine = create_stt_engine(msgspec.structs.replace(settings, stt=stt))
     return StreamingRecogniser(engine, lambda: FastVoiceGate(mode=1))
+
+
+def create_diariser(settings: Settings) -> Diariser | None:
+    """What tells voices apart, not yet loaded; None where no models are named. Raises ConfigError."""
+    return SherpaDiarisation.from_settings(settings)

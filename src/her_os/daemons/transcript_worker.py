@@ -48,7 +48,7 @@ def handle(request: WorkerRequest, tell: Tell) -> Result:
 def transcribe_file(settings: Settings, request: SpeechRequest, tell: Tell) -> Result:
     """The speech stage."""
     from her_os.audio.sound_file import probe, read_channel
-    from her_os.daemons.transcript_recogniser import create_recogniser
+    from her_os.daemons.transcript_recogniser import create_diariser, create_recogniser
     from her_os.transcripts.speech import Recording, transcribe
 
     path = Path(request.source)
@@ -63,10 +63,11 @@ def transcribe_file(settings: Settings, request: SpeechRequest, tell: Tell) -> R
     tell(Progress(step="load"))
     recogniser = create_recogniser(settings)
     recogniser.load()
-    try:
-        return Result(transcript=transcribe(recording, request.call, recogniser, settings.stt.language, tell))
-    finally:
-        recogniser.unload()
+    diariser = create_diariser(settings)
+    if diariser:
+        diariser.load()
+    made = transcribe(recording, request.call, recogniser, settings.stt.language, tell, diariser)
+    return Result(transcript=made)
 
 
 def summarise_transcript(settings: Settings, request: LanguageRequest, tell: Tell) -> Result:

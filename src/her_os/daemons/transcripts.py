@@ -18,10 +18,12 @@ from her_os.daemons.transcript_mail import Postman, create_postman
 from her_os.household.call_facts import CallFactFinder
 from her_os.household.contacts import read_contacts
 from her_os.settings import Secrets, Settings
-from her_os.transcripts.inbox import find_recordings, wait_until_written
+from her_os.transcripts.inbox import find_recordings, is_written
 from her_os.transcripts.queue import RecordingQueue
 
 log = logging.getLogger(__name__)
+
+_LOOK_S = 0.5
 
 
 async def main(settings: Settings, secrets: Secrets) -> int:
@@ -65,18 +67,24 @@ async def drain(settings: Settings, writer: OutputWriter, observer: BatchObserve
 
 
 async def _finished(folder: Path, facts: CallFactFinder, tried: set[Path]) -> list[Path]:
-    """Recordings of calls that are over, not tried before, and whole on the disk."""
-    there = await asyncio.to_thread(lambda: find_recordings([folder] if folder.is_dir() else []))
-    finished: list[Path] = []
-    for path in there:
-        if path in tried or not (await asyncio.to_thread(facts, path)).finished:
-            continue
-        try:
-            await wait_until_written(path)
-        except OSError:
-            continue
-        finished.append(path)
-    return finished
+    """Recordings of calls that are over, not tried before, and whole on the disk: those first that rest.
+
+    One that is still written to is waited for, but holds up no other. Empty when there are no more.
+    """
+    while True:
+        over = [path for path in await _there(folder) if path not in tried and await _is_over(facts, path)]
+        resting = [path for path in over if await asyncio.to_thread(is_written, path)]
+        if resting or not over:
+            return resting
+        await asyncio.sleep(_LOOK_S)
+
+
+async def _there(folder: Path) -> list[Path]:
+    return await asyncio.to_thread(lambda: find_recordings([folder] if folder.is_dir() else []))
+
+
+async def _is_over(facts: CallFactFinder, path: Path) -> bool:
+    return (await asyncio.to_thread(facts, path)).finished
 
 
 def _waits(queue: RecordingQueue, path: Path) -> bool:

@@ -105,7 +105,7 @@ def find_server(settings: Settings, search_path: str | None = None) -> Path | No
 def server_arguments(options: ServerOptions, help_text: str | None = None) -> list[str]:
     """The flags for a real llama-server. Those that `help_text` (its `--help`) does not name are left out.
 
-    The API key is not among them: it travels as LLAMA_API_KEY, for everyone can read a command line.
+    The API key is not among them, for everyone can read a command line; see `api_key_file`.
     """
     arguments = [
         *("-m", str(options.model)),
@@ -132,10 +132,16 @@ def server_arguments(options: ServerOptions, help_text: str | None = None) -> li
     return [*arguments, *options.extra_args]
 
 
-def server_environment(api_key: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """The server's environment: the API key, and no LLAMA_ARG_*, so that only our configuration decides."""
-    kept = {name: value for name, value in environ.items() if not name.startswith("LLAMA_ARG_")}
-    return {**kept, "LLAMA_API_KEY": api_key}
+def server_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The server's environment: without LLAMA_ARG_* and LLAMA_API_KEY, so that only our configuration decides."""
+    return {name: value for name, value in environ.items() if not name.startswith(("LLAMA_ARG_", "LLAMA_API_KEY"))}
+
+
+def api_key_file(api_key: str) -> Path:
+    """A file for `--api-key-file` that lies in memory, for this process and the one it becomes; on no disk."""
+    descriptor = os.memfd_create("api-key", 0)  # inherited by exec
+    os.write(descriptor, f"{api_key}\n".encode())
+    return Path(f"/proc/self/fd/{descriptor}")
 
 
 def read_help(binary: Path, timeout_s: float = 30.0) -> str:

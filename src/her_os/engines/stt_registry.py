@@ -1,4 +1,7 @@
-"""Streaming recognisers by the name that the configuration uses. A new engine is one file and one line here."""
+"""Streaming recognisers by the name that the configuration uses. A new engine is one file and one line here.
+
+One that is not ours needs neither: `module:Class` (see `plugin`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from pathlib import Path
 
 from her_os.contracts.errors import ConfigError
 from her_os.contracts.speech_to_text import SpeechToTextEngine
+from her_os.engines.plugin import create_plugin, is_plugin
 from her_os.engines.stt_pocketsphinx import PocketsphinxEngine
 from her_os.settings import Settings
 from her_os.settings.load import embedded_config_dir
@@ -20,6 +24,8 @@ ENGINES: dict[str, Callable[[Settings], SpeechToTextEngine]] = {
 
 def create_stt_engine(settings: Settings) -> SpeechToTextEngine:
     """An engine, not yet loaded. Raises ConfigError that names the known ones."""
+    if is_plugin(settings.stt.engine):
+        return create_plugin(settings.stt.engine, "stt.engine")
     make = ENGINES.get(settings.stt.engine)
     if make is None:
         raise ConfigError(

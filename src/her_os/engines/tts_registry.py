@@ -1,4 +1,7 @@
-"""Synthesisers by the name that the configuration uses. A new engine is one file and one line here."""
+"""Synthesisers by the name that the configuration uses. A new engine is one file and one line here.
+
+One that is not ours needs neither: `module:Class` (see `plugin`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Callable
 
 from her_os.contracts.errors import ConfigError
 from her_os.contracts.text_to_speech import TextToSpeechEngine
+from her_os.engines.plugin import create_plugin, is_plugin
 from her_os.engines.tts_espeak import EspeakEngine
 from her_os.engines.tts_flite import FliteEngine, flite_is_installed
 
@@ -25,6 +29,8 @@ def _fall_back() -> TextToSpeechEngine:
 
 def create_tts_engine(name: str) -> TextToSpeechEngine:
     """An engine, not yet loaded. Raises ConfigError that names the known ones."""
+    if is_plugin(name):
+        return create_plugin(name, "tts.engine")
     make = ENGINES.get(name)
     if make is None:
         raise ConfigError(f"is {name!r}; known engines: {', '.join(sorted(ENGINES))}", field="tts.engine")

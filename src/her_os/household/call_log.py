@@ -67,14 +67,7 @@ class CallLog:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            try:
-                _prepare(path)
-            except sqlite3.DatabaseError as error:
-                if not is_damage(error):
-                    raise
-                aside = move_aside(path)
-                log.error("the call log %s is damaged (%s): moved to %s, a new one is begun", path, error, aside)  # noqa: TRY400
-                _prepare(path)
+            _prepare_or_begin_anew(path)
             path.chmod(0o600)
         except (OSError, sqlite3.Error) as error:
             raise HerOsError(f"the call log {path} cannot be opened ({error}); {_WHAT_TO_DO}") from error
@@ -224,6 +217,17 @@ def delete_call(path: Path, call_id: str) -> None:
         with db:
             db.execute("DELETE FROM calls WHERE id = ?", (call_id,))
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _prepare_or_begin_anew(path: Path) -> None:
+    try:
+        _prepare(path)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        aside = move_aside(path)
+        log.error("the call log %s is damaged (%s): moved to %s, a new one is begun", path, error, aside)  # noqa: TRY400
+        _prepare(path)
 
 
 def _prepare(path: Path) -> None:

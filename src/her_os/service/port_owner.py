@@ -44,6 +44,8 @@ def why_not_ours(host: str, transport: Transport) -> str:
         family, _, _, _, address = socket.getaddrinfo(host, 0, type=kind, flags=socket.AI_PASSIVE)[0]
         with socket.socket(family, kind | socket.SOCK_CLOEXEC) as probe:
             probe.bind(address)
+    except PermissionError:
+        return ""  # a sandbox that allows our own port only
     except OSError as error:
         return error.strerror or str(error)
     return ""

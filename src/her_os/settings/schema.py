@@ -155,7 +155,8 @@ class LanguageModel(Section, frozen=True):
     temperature: float = 0.0
     max_tokens: Positive = 300
     extra_args: tuple[str, ...] = ()
-    request_timeout_s: float = 30.0
+    request_timeout_s: float = 10.0
+    """Silence of a running request after which the server is taken for hung; it tells its progress all the time."""
     release_budget_ms: Milliseconds = 500
     """A cancelled slot must be free after this; later is logged and counted."""
 
@@ -174,6 +175,11 @@ class Transcripts(Section, frozen=True):
     """How numbers are kept, e.g. `int8` or `float16`, as CTranslate2 names it."""
     batch_size: Positive = 8
     """Stretches recognised at once; more is faster and takes more memory."""
+    segmentation_model: str = ""
+    """With `embedding_model`, both .onnx files for sherpa-onnx: tells voices apart in recordings that are no calls."""
+    embedding_model: str = ""
+    speakers: Annotated[int, Meta(ge=0)] = 0
+    """How many voices such a recording has; 0: found out."""
     python: str = ""
     """Interpreter of the worker processes, where an engine has an environment of its own; empty: the one we run in."""
     summary: bool = True
@@ -186,6 +192,12 @@ class Transcripts(Section, frozen=True):
     worker_silence_s: Positive = 300
     worker_total_s: Positive = 21_600
     worker_nice: Annotated[int, Meta(ge=0, le=19)] = 10
+    cluster: str = ""
+    """Address of a Dask scheduler whose workers take the work, e.g. `tcp://192.0.2.5:8786`; empty: this machine."""
+    cluster_timeout_s: Positive = 20
+    cluster_at_once: Positive = 4
+    cluster_gpus: Annotated[int, Meta(ge=0)] = 0
+    """Of the resource `GPU` that Dask workers were started with; what one recording takes."""
     keep_days: Annotated[int, Meta(ge=0)] = 0
     """Age at which `her-os recordings prune` takes a call with all that is known of it; 0 never."""
 

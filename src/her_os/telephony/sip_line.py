@@ -200,8 +200,9 @@ class SipLine:
         self._rtp.tell_no_more()
         self._stopping = asyncio.create_task(asyncio.to_thread(self._rtp.stop), name=f"stop media of {self.call_id}")
         self._ended.set()
-        log.info("call %s over: %s", self.call_id, reason)
-        if self._listener is not None:
+        if self._listener is None:
+            log.info("call %s over before it began: %s", self.call_id, reason)
+        else:
             self._listener.on_ended(reason)
 
     async def abandon(self) -> None:

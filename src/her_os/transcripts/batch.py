@@ -1,4 +1,4 @@
-"""Takes recordings from the queue, one at a time, through speech, language and output. Loads no model itself.
+"""Takes recordings from the queue through speech, language and output. Loads no model itself.
 
 What fails is written down and the batch goes on; what is interrupted waits again with what was done of it.
 """
@@ -45,7 +45,10 @@ class StageRunner(Protocol):
 
 
 class Batch:
-    """Works off what waits in `queue`. `facts` asks the call log about a recording; without, it is no call."""
+    """Works off what waits in `queue`, `at_once` recordings at a time.
+
+    `facts` asks the call log about a recording; without, it is no call.
+    """
 
     def __init__(
         self,
@@ -56,28 +59,36 @@ class Batch:
         observer: BatchObserver | None = None,
         facts: Callable[[Path], CallFacts] = lambda _: CallFacts(),
         summarise: bool = True,
+        at_once: int = 1,
     ) -> None:
         self._queue, self._runner, self._writer = queue, runner, writer
         self._observer, self._facts, self._summarise = observer or QuietObserver(), facts, summarise
+        self._at_once = at_once
 
     async def run(self, recordings: Sequence[Path]) -> list[RecordingResult]:
         """Process those of `recordings` that wait in the queue, each once, and say what became of all of them.
 
         Safe to cancel at any moment and to run again, here or in another process at the same time.
         """
-        open_ones = list(dict.fromkeys(recordings))
-        total, results = len(open_ones), list[RecordingResult]()
-        while claim := self._queue.claim(open_ones):
-            open_ones.remove(claim.path)
-            self._observer.began(claim.path, len(results) + 1, total)
-            result = await self._one(claim)
-            results.append(result)
-            self._observer.finished(result)
+        open_ones, results = list(dict.fromkeys(recordings)), list[RecordingResult]()
+        total = len(open_ones)
+        async with asyncio.TaskGroup() as lanes:
+            for _ in range(min(self._at_once, total)):
+                lanes.create_task(self._lane(open_ones, total, results), name="lane of the batch")
         for path in open_ones:
             result = self._not_ours(path)
             results.append(result)
             self._observer.finished(result)
         return results
+
+    async def _lane(self, open_ones: list[Path], total: int, results: list[RecordingResult]) -> None:
+        """One recording after the other, until none is left that waits."""
+        while claim := self._queue.claim(open_ones):
+            open_ones.remove(claim.path)
+            self._observer.began(claim.path, total - len(open_ones), total)
+            result = await self._one(claim)
+            results.append(result)
+            self._observer.finished(result)
 
     async def _one(self, claim: Claim) -> RecordingResult:
         began = time.monotonic()

@@ -35,8 +35,19 @@ def _is_recording(file: Path, folder: Path) -> bool:
     return file.suffix.lower() in SUFFIXES and not hidden and file.is_file()
 
 
+_QUIET_S = 2.0
+
+
+def is_written(path: Path, *, now: Callable[[], float] = time.time) -> bool:
+    """Whether the file has rested for two seconds, or is gone. `now` is the time of day."""
+    try:
+        return _age_s(path, now) >= _QUIET_S
+    except OSError:
+        return True
+
+
 async def wait_until_written(
-    path: Path, *, quiet_s: float = 2.0, now: Callable[[], float] = time.time, poll_s: float = 0.2
+    path: Path, *, quiet_s: float = _QUIET_S, now: Callable[[], float] = time.time, poll_s: float = 0.2
 ) -> None:
     """Wait while the file is being written: until it has not changed for `quiet_s`. `now` is the time of day.
 

@@ -25,6 +25,7 @@ from her_os.transcripts.process_identity import is_alive, own_identity
 
 State = Literal["waiting", "claimed", "done", "quarantined"]
 
+_NOT_ITS_FAULT = ("config", "sidecar_unavailable")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS recordings (
     path TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'waiting', added_at REAL NOT NULL,
@@ -106,13 +107,13 @@ class RecordingQueue:
     def fail(self, path: Path, code: str, reason: str) -> State:
         """It failed. Returns `waiting` (another run tries again) or `quarantined`.
 
-        A mistake in the configuration (code `config`) is not the recording's fault and does not count.
+        A mistake in the configuration, or a machine that is away, is not the recording's fault and does not count.
         """
         with self._database.transaction() as db:
             db.execute(
                 "UPDATE recordings SET failures = failures + ?1, owner = '', code = ?2, reason = ?3, "
                 "state = CASE WHEN failures + ?1 >= ?4 THEN 'quarantined' ELSE 'waiting' END WHERE path = ?5",
-                (int(code != "config"), code, reason, self._attempts, str(path)),
+                (int(code not in _NOT_ITS_FAULT), code, reason, self._attempts, str(path)),
             )
             state: State = db.execute("SELECT state FROM recordings WHERE path = ?", (str(path),)).fetchone()[0]
             return state

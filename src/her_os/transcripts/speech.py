@@ -2,7 +2,7 @@
 
 A recording of a call has the caller left and the assistant right, so who spoke is exact, also where both did; what
 the assistant said the call log knows better than any recogniser. Any
-other recording is heard as one voice, and the transcript says that one speaker was assumed.
+other recording is heard as a whole: a diariser tells its voices apart, or the transcript says that one was assumed.
 """
 
 from __future__ import annotations
@@ -11,11 +11,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from her_os.contracts.speech_to_text import Final
-from her_os.contracts.transcripts import CallFacts, Progress, RecordingRecogniser, Segment, Speaker, Transcript
+from her_os.contracts.transcripts import (
+    CallFacts,
+    Diariser,
+    Progress,
+    RecordingRecogniser,
+    Segment,
+    Speaker,
+    Transcript,
+)
 from her_os.transcripts.exact_words import with_exact_words
+from her_os.transcripts.voices import tell_apart
 
 ONE_SPEAKER = "One speaker was assumed: the recording does not keep its voices apart."
 EXACT = "The assistant's words are those of the call log; recognition gave their times."
+DIARISED = "Who spoke was told by the sound of the voices, which can be wrong."
 NO_SPEECH = "No speech was recognised."
 
 
@@ -39,8 +49,12 @@ def transcribe(
     recogniser: RecordingRecogniser,
     language: str,
     tell: Callable[[Progress], None],
+    diariser: Diariser | None = None,
 ) -> Transcript:
-    """Transcribe with a loaded recogniser. Blocks. Raises RecognitionError, ConfigError."""
+    """Transcribe with a loaded recogniser, and a loaded diariser where voices share a channel. Blocks.
+
+    Raises RecognitionError, ConfigError.
+    """
     speakers, notices = _speakers(recording, call)
     segments: list[Segment] = []
     total = recording.duration_ms * len(speakers)
@@ -51,6 +65,10 @@ def transcribe(
             segments.append(_segment(speaker, final))
     segments, exact = with_exact_words(segments, call.turns)
     notices += (EXACT,) if exact else ()
+    if diariser and speakers[0].channel is None and segments:
+        tell(Progress(step="diarise"))
+        segments, speakers = tell_apart(segments, diariser.spans(recording.read(None)))
+        notices = (DIARISED,)
     segments.sort(key=lambda segment: (segment.start_ms, segment.end_ms))
     return Transcript(
         source=recording.source,

@@ -167,6 +167,44 @@ def test_bad_descriptions(body: bytes) -> None:
         parse_sdp(body)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a=rtpmap:\u00b2 PCMU/8000",
+        "a=rtpmap:" + "1" * 5000 + " PCMU/8000",
+        "a=ptime:000100" + "9" * 5000,
+        "a=ptime:\u00b2",
+        "m=audio 4000 RTP/AVP \u00b2 " + "9" * 5000,
+    ],
+)
+def test_numbers_that_are_none_are_passed_over(line: str) -> None:
+    _, session = Negotiator("h", 1, ALL).answer(sdp(f"m=audio 4000 RTP/AVP 0\r\n{line}\r\n"))
+    assert (session.codec, session.ptime_ms) == ("PCMU", 20)
+
+
+@pytest.mark.parametrize("port", ["\u00b2", "9" * 5000, "70000", "-1"])
+def test_a_port_that_is_none_is_refused(port: str) -> None:
+    with pytest.raises(ProtocolError):
+        parse_sdp(sdp(f"m=audio {port} RTP/AVP 0\r\n"))
+
+
+GOOD = sdp(
+    "m=audio 4000 RTP/AVP 0 9 101\r\na=rtpmap:9 G722/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
+    "a=fmtp:101 0-15\r\na=ptime:20\r\na=sendonly\r\nm=video 4002/2 RTP/AVP 31\r\nc=IN IP4 192.0.2.8\r\n"
+).decode()
+PIECES = ("", " ", "/", ":", "=", "\r\n", "\0", "\u00b2", "\u0663", "9" * 5000, "-1", "a=rtpmap:", "m=audio ", "c=IN ")
+CUT = st.tuples(st.integers(0, len(GOOD)), st.integers(0, 6), st.sampled_from(PIECES))
+
+
+@given(st.lists(CUT, max_size=5))
+def test_a_damaged_description_is_read_or_refused(cuts: list[tuple[int, int, str]]) -> None:
+    text = GOOD
+    for at, length, piece in cuts:
+        text = text[:at] + piece + text[at + length :]
+    with contextlib.suppress(ProtocolError, NotAcceptable):
+        Negotiator("h", 1, ALL).answer(text.encode())
+
+
 @given(st.binary(max_size=300))
 def test_never_crashes(noise: bytes) -> None:
     for body in (noise, sdp("m=audio 4000 RTP/AVP 0\r\n") + noise, b"v=0\r\nc=" + noise + b"\r\nm=audio 1 RTP/AVP 0"):

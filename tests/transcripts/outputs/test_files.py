@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import mistune
 import msgspec
 import pytest
@@ -35,6 +37,18 @@ def test_json_reads_back_as_what_was_written(made: Transcript) -> None:
     assert json_file.parse(json_file.render(made, SUMMARY).encode()) == json_file.TranscriptFile(
         transcript=made, summary=SUMMARY
     )
+
+
+def test_an_independent_validator_accepts_what_is_written_and_nothing_else() -> None:
+    schema = json.loads((ROOT / "docs" / "transcript.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    for made in (PLAIN, transcript(), *(transcript(segment("caller", 0, awkward)) for awkward in AWKWARD)):
+        validator.validate(json.loads(json_file.render(made, SUMMARY)))
+        validator.validate(json.loads(json_file.render(made, Summary(warning="no summary"))))
+    good = json.loads(json_file.render(PLAIN, SUMMARY))
+    for spoil in ({"transcript": 5}, {"summary": {**good["summary"], "kind": "invented"}}, {"schema_version": "one"}):
+        assert not validator.is_valid({**good, **spoil})
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff", b'{"schema_version":99'])

@@ -52,6 +52,7 @@ class RtpSender:
         self._thread = threading.Thread(target=self._run, name=f"rtp-send-{state.call_id}", daemon=True)
 
     def start(self) -> None:
+        self.clock = TickClock(time.monotonic())
         self._thread.start()
 
     def stop(self) -> None:
@@ -63,13 +64,18 @@ class RtpSender:
         self._report(time.monotonic(), goodbye=True)
         self._fail_requests()
 
+    def overdue_ms(self, now: float) -> float:
+        """For how long the thread has owed a packet: milliseconds on a busy machine, ever more when it is stuck."""
+        if self._thread.ident is None or self._stopping.is_set():
+            return 0.0
+        return max(0.0, (now - self.clock.due) * 1000)
+
     def request_digits(self, request: DigitRequest) -> None:
         """Send digits after those already asked for. Thread-safe."""
         self._requests.put(request)
 
     def _run(self) -> None:
         favour_this_thread()
-        self.clock = TickClock(time.monotonic())
         while not self._stopping.wait(max(0.0, self.clock.due - time.monotonic())):
             now = time.monotonic()
             skipped = self.clock.tick(now)

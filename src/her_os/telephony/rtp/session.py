@@ -122,6 +122,7 @@ class RtpSession:
                     "tick_late_max_ms": sender.clock.max_late_ms,
                     "packets_sent_late": sender.clock.late,
                     "ticks_skipped": sender.clock.skipped,
+                    "tick_overdue_ms": sender.overdue_ms(time.monotonic()),
                     "packets_unsendable": sender.unsendable,
                     "packets_invalid": self._receiver.invalid,
                     "packets_refused": state.latch.refused,

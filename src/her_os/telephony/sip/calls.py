@@ -185,6 +185,9 @@ class SipCall:
             self.media.accept_answer(body)
         except (NotAcceptable, ProtocolError) as error:
             self._bye_and_end(f"the answer in the ACK cannot be used: {error.message}")
+        except Exception:
+            self._bye_and_end("the answer in the ACK could not be handled")
+            raise
 
     def _answer_invite(
         self, transaction: InviteServerTransaction, body: bytes, pairs: Pairs, *, is_offer: bool
@@ -404,6 +407,8 @@ class SipCall:
             if self._transfer is not None:
                 self._transfer.ended()
             self._confirmed.set()
-            if self._media is not None:
-                self._media.on_call_ended(reason)
-            self._on_forgotten(self)
+            try:
+                if self._media is not None:
+                    self._media.on_call_ended(reason)
+            finally:
+                self._on_forgotten(self)

@@ -69,7 +69,15 @@ def parse_parameters(parts: list[str]) -> dict[str, str]:
 
 def bounded_int(text: str, what: str, maximum: int) -> int:
     """Decimal digits as a number in 0..maximum. Raises ProtocolError, naming `what`."""
+    number = int_or_none(text, maximum)
+    if number is None:
+        raise ProtocolError(f"{what} must be a number up to {maximum}, not {text.strip()[:40]!r}")
+    return number
+
+
+def int_or_none(text: str, maximum: int) -> int | None:
+    """Decimal digits as a number in 0..maximum; None for any other text, and for more than 12 digits."""
     text = text.strip()
     if not text.isascii() or not text.isdigit() or len(text) > 12 or int(text) > maximum:
-        raise ProtocolError(f"{what} must be a number up to {maximum}, not {text[:40]!r}")
+        return None
     return int(text)

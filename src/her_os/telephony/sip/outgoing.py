@@ -10,6 +10,7 @@ from her_os.telephony.sip.calls import ALLOW, SDP_TYPE, CallMedia
 from her_os.telephony.sip.dialogs import new_tag
 from her_os.telephony.sip.digest import Credentials
 from her_os.telephony.sip.headers import Headers
+from her_os.telephony.sip.lexing import int_or_none
 from her_os.telephony.sip.message import SipRequest
 from her_os.telephony.sip.session_timer import request_headers
 from her_os.telephony.sip.signalling import BuildRequest, Signalling
@@ -106,7 +107,7 @@ class OutgoingRequests:
 def granted_expiry(contacts: Iterable[str], own_contact: str, default_s: int) -> int:
     """The seconds that the 200 to a REGISTER grants our Contact; `default_s` where it does not say."""
     for value in contacts:
-        text = value.rpartition("expires=")[2].partition(";")[0].strip()
-        if own_contact.strip("<>") in value and text.isdigit():
-            return int(text)
+        expires_s = int_or_none(value.rpartition("expires=")[2].partition(";")[0], 2**32 - 1)
+        if own_contact.strip("<>") in value and expires_s is not None:
+            return expires_s
     return default_s

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from her_os.contracts.errors import ProtocolError
-from her_os.telephony.sip.lexing import bounded_int
+from her_os.telephony.sip.lexing import bounded_int, int_or_none
 
 MAX_SDP_BYTES = 16_384
 MAX_STREAMS = 16
+MAX_PAYLOAD_TYPE = 127
+MAX_PTIME_MS = 200
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 STATIC_CODECS = {0: "PCMU", 8: "PCMA", 9: "G722"}
 """Payload types that need no rtpmap (RFC 3551); G722's clock is 8000 by an old mistake that stands."""
@@ -98,25 +100,27 @@ def _codecs(formats: Sequence[str], lines: Sequence[str]) -> tuple[tuple[int, st
     """Payload types in the order of the media line, with their codec names."""
     mapped: dict[int, tuple[str, str]] = {}
     for line in lines:
-        number, _, encoding = line.removeprefix("a=rtpmap:").strip().partition(" ")
-        if line.startswith("a=rtpmap:") and number.isdigit():
+        text, _, encoding = line.removeprefix("a=rtpmap:").strip().partition(" ")
+        number = int_or_none(text, MAX_PAYLOAD_TYPE)
+        if line.startswith("a=rtpmap:") and number is not None:
             name, _, rate = encoding.strip().partition("/")
-            mapped[int(number)] = (name.upper(), rate.partition("/")[0])
+            mapped[number] = (name.upper(), rate.partition("/")[0])
     codecs: list[tuple[int, str]] = []
     for text in formats:
-        if not (text.isascii() and text.isdigit()) or int(text) > 127:
+        number = int_or_none(text, MAX_PAYLOAD_TYPE)
+        if number is None:
             continue
-        name, rate = mapped.get(int(text), (STATIC_CODECS.get(int(text), ""), "8000"))
+        name, rate = mapped.get(number, (STATIC_CODECS.get(number, ""), "8000"))
         if name and rate in ("8000", ""):
-            codecs.append((int(text), name))
+            codecs.append((number, name))
     return tuple(codecs)
 
 
 def _ptime(lines: Sequence[str]) -> int:
     for line in lines:
-        value = line.removeprefix("a=ptime:").strip()
-        if line.startswith("a=ptime:") and value.isascii() and value.isdigit() and 0 < int(value[:6]) <= 200:
-            return int(value)
+        ptime_ms = int_or_none(line.removeprefix("a=ptime:"), MAX_PTIME_MS)
+        if line.startswith("a=ptime:") and ptime_ms:
+            return ptime_ms
     return 0
 
 

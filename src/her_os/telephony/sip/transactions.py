@@ -62,6 +62,8 @@ class TransactionLayer:
                 self._receive_request(message, source)
         except ProtocolError as error:
             log.debug("dropped a datagram from %s:%d: %s", *source, error.message)
+        except Exception:
+            log.exception("a datagram from %s:%d could not be handled", *source)
 
     def _receive_response(self, response: SipResponse) -> None:
         client = self._clients.get((response.top_via.branch, response.cseq[1]))
@@ -119,6 +121,10 @@ class TransactionLayer:
     def reply(self, request: SipRequest, source: Address, response: SipResponse) -> None:
         """Answer without keeping any state (RFC 3261, section 8.2.7)."""
         self._send(response.to_bytes(), reply_address(request.top_via, source))
+
+    def opened(self, request: SipRequest) -> ServerTransaction | None:
+        """The transaction that `accept` opened for this request, while it lasts."""
+        return self._servers.get(_server_key(request))
 
     def pending_invite(self, cancel: SipRequest) -> InviteServerTransaction | None:
         """The INVITE transaction that a CANCEL aims at."""

@@ -133,11 +133,11 @@ class UserAgent:
         call = SipCall(self.signalling, dialog, request, self._forget, credentials=credentials)
         call.media = media
         self._calls[dialog.call_id, dialog.local_tag] = call
-        call.agreed_by(response)
         try:
+            call.agreed_by(response)
             media.accept_answer(response.body)
-        except (NotAcceptable, ProtocolError):
-            await call.bye("no common codec")
+        except Exception as error:
+            await call.bye("no common codec" if isinstance(error, NotAcceptable | ProtocolError) else "an error")
             raise
         return call
 
@@ -189,9 +189,24 @@ class UserAgent:
             self._dispatch(request, source)
         except BadRequest as error:
             headers = (("Min-SE", str(self.signalling.timers.min_session_s)),) if error.status == 422 else ()
-            self._refuse(request, source, Refusal(error.status, error.message, headers))
+            self._give_up_on(request, source, Refusal(error.status, error.message, headers))
         except ProtocolError as error:
-            self._refuse(request, source, Refusal(400, error.message))
+            self._give_up_on(request, source, Refusal(400, error.message))
+        except Exception:
+            log.exception("%s from %s:%d failed; answered with 500", request.method, *source)
+            self._give_up_on(request, source, Refusal(500))
+
+    def _give_up_on(self, request: SipRequest, source: Address, refusal: Refusal) -> None:
+        """Refuse by the transaction if one is open already. A call that has just begun ends; one that is up goes on."""
+        transaction = self.signalling.transactions.opened(request)
+        if transaction is None:
+            self._refuse(request, source, refusal)
+            return
+        for call in self.calls:
+            if isinstance(transaction, InviteServerTransaction) and call.began_with(transaction):
+                call.reject(refusal, refusal.reason or "it could not be answered because of an error")
+        tag = self._stateless_tag(request)
+        transaction.respond(make_response(request, refusal.status, to_tag=tag, extra=refusal.header_pairs()))
 
     def on_ack(self, request: SipRequest) -> None:
         """See TransactionUser."""
