@@ -25,7 +25,7 @@ from embedded_model import evaluate, server
 
 _ROOT = Path(__file__).resolve().parent.parent
 _OUT = _ROOT / "src" / "her_os" / "data" / "her-os-embedded.gguf"
-_VOCABULARY = 1536
+_VOCABULARY = 1100
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -37,7 +37,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=6, help="windows a step (default: 6)")
     parser.add_argument("--window", type=int, default=512, help="tokens a window (default: 512)")
     parser.add_argument("--rate", type=float, default=3e-3, help="peak learning rate (default: 0.003)")
-    parser.add_argument("--start-from", type=Path, help="go on from this checkpoint (the .pt beside an earlier --out)")
+    parser.add_argument("--start-from", type=Path, help="go on from this checkpoint, or from a GGUF of an earlier one")
+    parser.add_argument("--new-vocabulary", action="store_true", help="with --start-from: learn the tokens anew")
     parser.add_argument("--out", type=Path, default=_OUT, help="GGUF to write (default: the shipped one)")
     parser.add_argument("--checkpoint", type=Path, help="where the weights go (default: build/embedded-model.pt)")
     parser.add_argument("--evaluate-only", action="store_true", help="score --out and train nothing")
@@ -55,21 +56,21 @@ def train(options: argparse.Namespace) -> None:
     # Set before torch is imported: it reads it once.
     os.environ.setdefault("OMP_NUM_THREADS", str(options.threads))
     import torch
-    from tokenizers import Tokenizer
 
-    from embedded_model import corpus, export, model, training
+    from embedded_model import corpus, export, model, start, training, vocabulary
 
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     if options.start_from:
-        saved = torch.load(options.start_from)
-        tokenizer = Tokenizer.from_str(saved["tokenizer"])
-        network = model.Network(model.Shape(**saved["shape"]))
-        network.load_state_dict(saved["weights"])
-    else:
+        network, tokenizer = start.from_checkpoint(options.start_from)
+    if not options.start_from or options.new_vocabulary:
         print("learning the vocabulary", flush=True)
-        tokenizer = corpus.train_tokenizer(options.seed, _VOCABULARY)
-        network = model.Network(model.Shape(tokenizer.get_vocab_size()))
+        learnt = vocabulary.train_tokenizer(options.seed, _VOCABULARY)
+        if options.start_from:
+            network = start.with_vocabulary(network, tokenizer, learnt)
+        else:
+            network = model.Network(model.Shape(learnt.get_vocab_size()))
+        tokenizer = learnt
     size = sum(parameter.numel() for parameter in network.parameters())
     print(
         f"{size / 1e6:.2f} million parameters, {tokenizer.get_vocab_size()} tokens, {options.minutes:g} minutes",

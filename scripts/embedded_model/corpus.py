@@ -1,39 +1,17 @@
-"""From conversations to training windows: the tokenizer, and packing that keeps conversations apart."""
+"""From conversations to training windows: packing that keeps conversations apart."""
 
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from .dialogues import Writer
-from .tools import Message, body, chatml_role, render
+from .tools import Message, body, chatml_role
 
-CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-MARKS = ["<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>"]
 _Place = tuple[int, float, int, int]  # token, weight, position, and which conversation it belongs to
-_CONTEXT_WEIGHT = 0.03  # of a token the assistant does not write: it shapes the embeddings, no more
-
-
-def train_tokenizer(seed: int, size: int, conversations: int = 6000) -> Tokenizer:
-    """Learn a byte-level BPE in which each digit is a token of its own (llama.cpp: `smollm`)."""
-    writer = Writer(random.Random(seed))
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    special = [AddedToken(text, special=True, normalized=False) for text in CONTROL + MARKS]
-    trainer = trainers.BpeTrainer(
-        vocab_size=size,
-        special_tokens=special,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator((render(writer.conversation()) for _ in range(conversations)), trainer)
-    return tokenizer
 
 
 def encode(tokenizer: Tokenizer, messages: list[Message]) -> tuple[list[int], list[float]]:
@@ -44,9 +22,8 @@ def encode(tokenizer: Tokenizer, messages: list[Message]) -> tuple[list[int], li
         head = tokenizer.encode(f"<|im_start|>{chatml_role(message)}\n").ids
         text = tokenizer.encode(body(message) + "<|im_end|>").ids
         tail = tokenizer.encode("\n").ids
-        counts = 1.0 if message["role"] == "assistant" and message.get("learn", True) else _CONTEXT_WEIGHT
-        if message["role"] == "assistant" and not message.get("learn", True):
-            counts = 0.0
+        # Only what the assistant says whole: a reply that was cut, or that no network wrote, is there to be read.
+        counts = 1.0 if message["role"] == "assistant" and message.get("learn", True) else 0.0
         tokens += head + text + tail
         weights += [0.0] * len(head) + [counts] * len(text) + [0.0] * len(tail)
     return tokens, weights

@@ -15,11 +15,11 @@ _CUT = "—"
 # How often each turn comes: tools and refusals are the hard part.
 # fmt: off
 _TURNS = {
-    "greeting": 5, "how_are_you": 3, "who_are_you": 6, "capabilities": 3, "time": 4, "date": 4, "set_timer": 9,
-    "set_timer_label": 10, "set_timer_asked": 2, "list_timers": 4, "cancel_timer": 3, "cancel_timer_label": 4,
-    "find_contact": 15, "find_contact_asked": 2, "calculate": 9, "my_name": 7, "set_reminder": 2,
+    "greeting": 5, "how_are_you": 3, "who_are_you": 7, "capabilities": 3, "time": 4, "date": 4, "set_timer": 8,
+    "set_timer_label": 10, "set_timer_asked": 2, "list_timers": 8, "cancel_timer": 6, "cancel_timer_label": 6,
+    "find_contact": 18, "find_contact_asked": 3, "calculate": 11, "my_name": 8, "set_reminder": 2,
     "ask_my_name": 8, "thanks": 3, "feeling": 2, "short_answer": 3, "repeat": 4, "stop": 4, "story": 4,
-    "about_you": 2, "explain": 2, "joke": 2, "carry_on": 2, "unknown": 22,
+    "about_you": 2, "explain": 2, "joke": 2, "carry_on": 5, "unknown": 28,
 }
 # fmt: on
 
@@ -94,6 +94,8 @@ class Writer:
         if self._rng.random() < 0.15:
             self._caller = words.person(self._rng).split(" ")[0].capitalize()
             facts += f" The caller's name is {self._caller}."
+        if self._rng.random() < 0.05:
+            facts += f" They spoke of {sentences.contact(self._rng)}, {sentences.contact(self._rng)}."
         if self._rng.random() < 0.06:
             facts += f" Running: {results.running(self._rng)}."
         return facts
@@ -299,7 +301,7 @@ class Writer:
         self._ask(phrasings.STOP)
         self._answer(replies.STOP)
 
-    def _story(self) -> None:
+    def _story(self, goes_on: bool = True) -> None:
         about = [(subject, key) for subject, key in replies.STORY_ABOUT.items() if key in self._stories]
         if about and self._rng.random() < 0.3:
             subject, key = self._rng.choice(about)
@@ -309,8 +311,10 @@ class Writer:
             self._ask(phrasings.STORY)
             key = self._stories.pop() if self._stories else self._rng.choice(list(replies.STORIES))
         self._reply(replies.STORIES[key])
-        if self._rng.random() < 0.6:
+        if self._rng.random() < (0.6 if goes_on else 0.95):
             self._interrupt()
+            if goes_on and self._rest and self._rng.random() < 0.35:
+                self._carry_on()
 
     def _about_you(self) -> None:
         self._ask(phrasings.ABOUT_YOU)
@@ -325,6 +329,8 @@ class Writer:
         self._reply(self._jokes.pop() if self._jokes else self._rng.choice(replies.JOKES))
 
     def _carry_on(self) -> None:
+        if not self._rest and self._rng.random() < 0.7:  # else "nothing to go on with" is all that is learnt
+            self._story(goes_on=False)
         rest = self._rest
         self._ask(phrasings.CONTINUE)
         if rest:

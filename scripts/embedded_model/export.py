@@ -9,8 +9,8 @@ import numpy as np
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from .corpus import CONTROL, MARKS
 from .model import Network
+from .vocabulary import CONTROL, MARKS
 
 _TEMPLATE = Path(__file__).with_name("chat.jinja")
 _CONTEXT = 2048

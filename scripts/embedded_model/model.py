@@ -67,11 +67,11 @@ class Network(nn.Module):
                 deep = name.endswith(("attention_output.weight", "down.weight"))
                 nn.init.normal_(parameter, std=0.02 / (2 * shape.layers) ** 0.5 if deep else 0.02)
 
-    def forward(self, tokens: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
-        """Return logits (batch, time, vocabulary) for `tokens` at `positions` (batch, time each)."""
+    def forward(self, tokens: Tensor, positions: Tensor, mask: Tensor, wanted: Tensor) -> Tensor:
+        """Return logits (count, vocabulary) for `tokens` at `positions`, where `wanted` is True (batch, time each)."""
         inverse = self.shape.rope_base ** (-torch.arange(0, self.shape.head_size, 2) / self.shape.head_size)
         angles = (positions[..., None].float() * inverse)[:, None]
         x = self.embedding(tokens)
         for block in self.blocks:
             x = block(x, angles, mask)
-        return self.norm(x) @ self.embedding.weight.T
+        return self.norm(x[wanted]) @ self.embedding.weight.T

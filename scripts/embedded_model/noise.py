@@ -58,6 +58,7 @@ _TAILS = [
     "the",
     "a",
 ]
+ALL_WORDS = [*_FUNCTION, *_CONFUSED, *_LEADS, *_TAILS, *_REQUESTS]
 
 
 def misheard(phrase: str, rng: random.Random, rate: float) -> str:

@@ -56,6 +56,7 @@ def _operand(rng: random.Random, digits: bool) -> tuple[str, int | float]:
             rng.randint(0, 99),
             rng.randint(100, 999),
             rng.randint(1, 9) * 100,
+            rng.choice([100, 100, 200, 300, 500, 1000, rng.randint(10, 99) * 10]),
         ]
     )
     if rng.random() < 0.04:

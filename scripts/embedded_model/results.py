@@ -96,7 +96,10 @@ def result(call: ToolCall, rng: random.Random, sentence: str | None = None) -> t
     sentence = say(call, rng) if sentence is None else sentence
     fields: dict[str, object] = {}
     if rng.random() < 0.15:
-        fields["error"] = rng.choice(["no such contact", "no timers", "bad_request", "busy", words.invented_word(rng)])
+        fields["error"] = rng.choice(["no such contact", "no such timer", "several timers", "bad_request", "cancelled"])
+        if rng.random() < 0.5:  # a code that is not to be said, of any look
+            code = [rng.choice(["no", "bad", "not", any_word(rng)]), *(any_word(rng) for _ in range(rng.randint(0, 2)))]
+            fields["error"] = rng.choice([" ", "_", "_", "-"]).join(code)
     else:
         fields["ok"] = True
     if rng.random() < 0.5:

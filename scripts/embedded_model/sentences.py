@@ -12,6 +12,11 @@ _ORDINALS = listed("""
     nineteenth twentieth thirtieth half quarter past to dozen once twice noon midnight
 """)
 _CLAUSES = [
+    "i found {P} and {Q}. Which one do you mean",
+    "i know {n} people called {P}: {P} {Q} and {P} {Q}. Which one do you mean",
+    "{P} is at {phone}, and {Q} is at {phone}",
+    "the number of {P} {Q} is {phone}",
+    "{phone} is the number of {P}",
     "something went wrong with the {w}, please {v} again",
     "i do not know which {w} you mean",
     "a {w} can {v} for at most {n} {w}",
@@ -49,6 +54,8 @@ _CLAUSES = [
     "no {w} was {w}",
 ]
 
+TEXTS = [*_CLAUSES, *_ORDINALS]
+
 
 def number(rng: random.Random) -> str:
     """Return a number in digits or in words."""
@@ -66,6 +73,17 @@ def phone_number(rng: random.Random) -> str:
     pool = rng.sample(range(10), rng.choice([1, 2, 2, 3, 10, 10, 10]))
     digits = [rng.choice(pool) for _ in range(rng.randint(3, 12))]
     style = rng.random()
+    if style < 0.2:  # figures or words in groups of any length
+        figures = [str(digit) for digit in digits]
+        parts = figures if rng.random() < 0.6 else [words.UNITS[digit] for digit in digits]
+        between = rng.choice(["", " "]) if parts is figures else " "
+        groups, at = list[str](), 0
+        while at < len(parts):
+            size = rng.randint(1, 5)
+            groups.append(between.join(parts[at : at + size]))
+            at += size
+        country = rng.choice(["", "", f"+{rng.randint(1, 99)} ", f"00{rng.randint(1, 99)} ", "plus "])
+        return country + rng.choice([" ", ", ", "-"]).join(groups)
     if style < 0.7:
         spoken = [words.UNITS[digit] for digit in digits]
         groups = [" ".join(spoken[at : at + 3]) for at in range(0, len(spoken), 3)]
@@ -140,8 +158,9 @@ def any_sentence(rng: random.Random) -> str:
     """Return a sentence of no fixed meaning, to be copied."""
     if rng.random() < 0.3:
         text = _plain_text(rng)
-    elif rng.random() < 0.3:
-        text = " ".join(rng.choice([any_word(rng), number(rng)]) for _ in range(rng.randint(2, 9)))
+    elif rng.random() < 0.4:
+        kinds = rng.choice([[any_word, number], [contact], [contact, phone_number], [phone_number], [number, contact]])
+        text = " ".join(rng.choice(kinds)(rng) for _ in range(rng.randint(2, 9 if len(kinds) > 1 else 4)))
     else:
         text = rng.choice(_CLAUSES)
         while "{" in text:

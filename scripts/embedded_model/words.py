@@ -81,6 +81,10 @@ VERBS = listed("""
     pay borrow lend rent book reserve share post answer ask order deliver pack unpack lift hide seek lose win hunt
 """)
 
+_COMMON = listed("""
+    okay goodbye midnight noon first second third half quarter hello sorry please thank welcome would could should your
+    name timer number contact sentence answer running cancel schmaltz schlepp schwung idle mild width tidy birth earth
+""")
 _ONSETS = listed("""
     b c d f g h j k l m n p r s t v w z br cl dr fr gr kr pr sh st th tr ch qu x y sch wh sk sp sw tw gl bl pl
 """)
@@ -104,9 +108,18 @@ def number_words(value: int) -> str:
     return number_words(value // 1000) + " thousand" + (" " + number_words(rest) if rest else "")
 
 
+def _fragment(rng: random.Random) -> str:
+    word = rng.choice(rng.choice([_COMMON, PLAIN, VERBS, TENS[2:], UNITS, MONTHS, WEEKDAYS]))
+    start = rng.choice([0, 0, rng.randint(0, len(word) - 1)])
+    return word[start : start + rng.randint(2, 5)]
+
+
 def invented_word(rng: random.Random) -> str:
     """Return a pronounceable word that is in no list, so that copying is learnt and not names."""
-    if rng.random() < 0.5:  # the head of one word on the tail of another
+    draw = rng.random()
+    if draw < 0.3:  # bits of common words: each piece of the vocabulary must have been copied
+        return "".join(_fragment(rng) for _ in range(rng.choice([2, 2, 3])))
+    if draw < 0.6:  # the head of one word on the tail of another
         head, tail = (rng.choice(rng.choice([FIRST_NAMES, LABELS, TOPICS, PLAIN, VERBS])) for _ in range(2))
         return head[: rng.randint(1, len(head))] + tail[rng.randint(0, len(tail) - 1) :]
     count = rng.choice([1, 2, 2, 2, 3])
@@ -120,9 +133,22 @@ def assistant(rng: random.Random) -> str:
     return rng.choice([rng.choice(ASSISTANT_NAMES), rng.choice(FIRST_NAMES), invented_word(rng)])
 
 
+_TITLES = listed(
+    "doctor doctor professor mister missus miss aunt aunt uncle uncle grandma grandpa nurse cousin captain"
+)
+_LAST_NAMES = listed("""
+    brown smith miller baker green white black young king stone wood hill field rivers cook fisher taylor carter hunter
+    mason wright hall price long day may west north church bell fox bird rose wolf frost winter summers gold silver
+""")
+
+
 def person(rng: random.Random) -> str:
-    """Return a lower-case name: mostly a common one, sometimes an invented one, sometimes two words."""
-    name = rng.choice(FIRST_NAMES) if rng.random() < 0.6 else invented_word(rng)
-    if rng.random() < 0.1:
-        name += " " + (rng.choice(FIRST_NAMES) if rng.random() < 0.4 else invented_word(rng))
+    """Return a lower-case name: common or invented, sometimes two words, sometimes with a title."""
+    draw = rng.random()
+    if draw < 0.1:
+        last = rng.choice([rng.choice(_LAST_NAMES), rng.choice(FIRST_NAMES), invented_word(rng)])
+        return f"{rng.choice(_TITLES)} {last}"
+    name = rng.choice(FIRST_NAMES) if rng.random() < 0.5 else invented_word(rng)
+    if draw < 0.24:
+        name += " " + rng.choice([rng.choice(_LAST_NAMES), rng.choice(FIRST_NAMES), invented_word(rng)])
     return name

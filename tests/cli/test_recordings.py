@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from her_os.contracts.call_journal import TurnRecord
 from her_os.contracts.call_line import CallerInfo
-from her_os.contracts.transcripts import Summary
+from her_os.contracts.transcripts import RecordingResult, Summary, SummaryPoint
 from her_os.household.call_index import CallIndex
 from her_os.household.call_log import CallLog, read_calls
+from her_os.transcripts.outbox import Outbox
 from her_os.transcripts.outputs.writer import FileWriter
 from her_os.transcripts.queue import RecordingQueue
 from tests.cli.test_commands import her_os
@@ -35,7 +37,12 @@ def state() -> Path:
             record.end("hung up", "G722")
             RecordingQueue(folder / "transcripts.sqlite3").add(recording)
             made = transcript(segment("caller", 0, f"secret {name}"), source=str(recording), call_id=name)
-            FileWriter(folder / "transcripts", index.put).write(made, Summary())
+            outputs = FileWriter(folder / "transcripts", index.put).write(made, Summary())
+            summary = Summary(points=(SummaryPoint(at_ms=0, text=f"secret {name}"),))
+            Outbox(folder / "outbox.sqlite3").note(
+                RecordingResult(source=str(recording), status="done", summary=summary, outputs=tuple(map(str, outputs)))
+            )
+            record.turn_finished(TurnRecord(1, f"secret {name}", "", "", "answered", ()))
     log.close()
     with closing(sqlite3.connect(folder / "calls.sqlite3")) as db, db:
         db.execute("UPDATE calls SET started_at = 5 WHERE id <> 'young'")
@@ -61,6 +68,9 @@ def test_dry_run_first_and_then_complete(state: Path) -> None:
     assert {call["id"] for call in read_calls(state / "calls.sqlite3")} == {"open", "young"}
     assert [hit.call_id for hit in CallIndex(state / "call-index.sqlite3").search("secret")] == ["young"]
     assert [entry.path.stem for entry in RecordingQueue(state / "transcripts.sqlite3").entries()] == ["young"]
+    left = [path.name for path in state.rglob("*") if path.is_file() and b"secret old" in path.read_bytes()]
+    assert left == [], "not a byte of it, in the databases and their logs either"
+    assert any(b"secret young" in path.read_bytes() for path in state.rglob("*") if path.is_file())
     assert her_os("recordings", "prune", "--days", "30").stderr == "No call is older than 30 days.\n"
 
 

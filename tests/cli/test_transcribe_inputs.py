@@ -11,9 +11,11 @@ import sys
 import threading
 import time
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from scripts import bench_transcripts_real as real
 from scripts.kill_transcripts import storm
 
 from her_os.audio.sound_file import probe
@@ -75,6 +77,29 @@ def write_slowly(path: Path, content: bytes) -> None:
             file.flush()
             time.sleep(0.2)
         file.write(content[file.tell() :])
+
+
+@pytest.mark.skipif(not real.TEXTS.exists() or not real.SOUNDS.exists(), reason="Asterisk's sounds are not installed")
+def test_real_speech_goes_through_the_command_and_others_read_what_it_writes(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    (tmp_path / "in").mkdir()
+    said: dict[str, list[str]] = {}
+    for source, text in real.choose(2):
+        shutil.copy(source, tmp_path / "in")
+        os.utime(tmp_path / "in" / source.name, OLD)
+        said[source.name] = text.split()
+    done = her_os("transcribe", str(tmp_path / "in"), "--json", "-o", str(tmp_path / "out"))
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["status"] for row in rows] == ["done"] * len(said), done.stdout
+    wrong = 0
+    for row in rows:
+        real.check_outputs(row)
+        heard = " ".join(segment["text"] for segment in row["transcript"]["segments"]).split()
+        wrong += real.errors(said[Path(row["source"]).name], heard)
+    total = sum(map(len, said.values()))
+    record_property("word error rate", wrong / total)
+    assert wrong < total, "more wrong than was said"
 
 
 def test_a_file_that_may_not_be_read_says_so(tmp_path: Path) -> None:

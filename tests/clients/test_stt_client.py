@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
+from her_os.clients import stt_client
 from her_os.clients.stt_client import SttClient
+from her_os.clients.stt_socket import SttConnection
 from her_os.contracts.errors import AuthError, CancelledTurn, CapacityError, SidecarUnavailable
 from her_os.contracts.speech_to_text import Partial
 from her_os.settings.schema import SpeechToText
@@ -262,3 +265,24 @@ async def test_a_hundred_calls_leave_nothing_behind():
                     await client.cycle(0)
                 assert (await client.finalize()).text == str(number)
         await until(lambda: ears.held == 0 and engine.open_sessions == 0)
+
+
+async def test_attempts_that_take_long_still_wait_longer_each_time(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """Only a session that worked begins anew with a short wait; a model that never loads is not asked all the time."""
+    monkeypatch.setattr(stt_client, "_MOST_BACKOFF_S", 0.16)
+    monkeypatch.setattr(stt_client, "_BACKOFF_S", 0.06)
+    monkeypatch.setattr(stt_client, "READY_S", 0.2)
+    async with running_ears(NumberEngine()) as ears:
+        client = SttClient(ears.settings, TOKEN, "call-1")
+        await client.open()
+        monkeypatch.setattr(SttConnection, "receive", lambda _self: asyncio.sleep(60))
+        assert client._link is not None
+        client._link.give_up()
+        await until(lambda: caplog.text.count("trying again") >= 4)
+        await client.close()
+    waits = re.findall(r"trying again in (\S+) s", caplog.text)[1:]
+    assert waits == sorted(waits)
+    assert waits[-1] != waits[0]
+    assert "stt: was not ready within 0.2 s; is its model still loading?" in caplog.text

@@ -105,11 +105,17 @@ def make_call(
     confirm_ms: int = 160,
     idle_hangup_s: float = 0.0,
     open_tasks: Sequence[str] = (),
+    alternating: bool = False,
 ) -> FakeCall:
     """A call with a scripted caller. Must be called on the event loop."""
     clock = asyncio.get_running_loop().time
     recogniser, model, synthesizer = ScriptedRecogniser(texts), ScriptedModel(replies, word_s=word_s), ToneSynthesizer()
-    toolbox, journal, history, epoch = OneTool(tool_s), ListJournal(), History("You are her."), TurnEpoch()
+    toolbox, journal, history, epoch = (
+        OneTool(tool_s),
+        ListJournal(),
+        History("You are her.", alternating=alternating),
+        TurnEpoch(),
+    )
     apology_pcm = struct.pack("<h", 321) * 3200
     thinker = Thinker(model, toolbox, slot=0, token_budget=token_budget, say_results=say_results)
     phrases = Phrases("Sorry.", "One moment.", 1.5, apology_pcm)

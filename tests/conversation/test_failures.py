@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from her_os.contracts.errors import CancelledTurn, ContextOverflowError
-from her_os.contracts.language_model import ToolCall
+from her_os.contracts.language_model import ToolCall, ToolSpec
 from her_os.conversation.replier import Phrases
 from her_os.conversation.spoken_reply import STALLED_S
 from tests.conversation.call import VIRTUAL_TIME, FakeCall, make_call
@@ -148,3 +148,90 @@ async def test_what_the_caller_said_is_in_the_journal_before_it_is_answered() ->
     call = make_call(ScriptedLine(caller(QUESTION)), ["what time is it"], [STORY])
     await call.run_for(2.2)
     assert call.journal.begun == [(1, "what time is it")]
+
+
+async def test_no_cue_is_put_between_sentences_that_are_still_being_heard() -> None:
+    first = ["The weather tomorrow will be sunny with a gentle wind from the west. "]
+    second = [f"{word} " for word in ("In", "the", "evening", "some", "clouds", "may", "come.", "Bye.")]
+    call = make_call(ScriptedLine(caller(QUESTION)), ["weather"], [first + second], word_s=0.5)
+    await call.run_for(20)
+    assert "One moment." not in [text for _, text in call.synthesizer.spoken]
+
+
+async def test_words_that_the_caller_talks_over_before_they_are_final_are_kept() -> None:
+    line = ScriptedLine(caller(QUESTION, (2.0, 3.0, SPEECH)))
+    call = make_call(line, ["call anna", "no call bob"], [["Okay."]])
+    call.recogniser._finalize_s = 1.2
+    await call.run_for(12)
+    assert [turn.caller_text for turn in call.journal.turns] == ["call anna", "no call bob"]
+    assert call.model.asked[0][-1].content == "call anna no call bob"
+
+
+@pytest.mark.parametrize("full_duplex", [True, False])
+async def test_closing_time_breaks_off_the_answer_and_says_goodbye(full_duplex: bool) -> None:
+    call = make_call(ScriptedLine(caller(QUESTION)), ["story"], [STORY], full_duplex=full_duplex)
+    asyncio.get_running_loop().call_later(3.0, call.orchestrator.say_goodbye, "Goodbye.")
+    assert await call.run_for(20) == "goodbye"
+    assert asyncio.get_running_loop().time() < 5
+    story, goodbye = call.journal.turns
+    assert (story.outcome, goodbye.heard_text) == ("interrupted", "Goodbye.")
+    assert len(story.heard_text) < len(story.reply_text)
+
+
+@pytest.mark.parametrize("full_duplex", [True, False])
+async def test_a_line_that_never_sends_a_packet_is_hung_up(full_duplex: bool) -> None:
+    call = make_call(ScriptedLine(), [], [], greeting="Hello.", idle_hangup_s=5, full_duplex=full_duplex)
+    call.orchestrator.on_frame = lambda _frame: None
+    assert await call.run_for(60) == "goodbye"
+    assert ("idle", "no sound ever came from the phone") in call.journal.notes
+
+
+async def test_a_line_on_hold_is_hung_up_much_later() -> None:
+    call = make_call(ScriptedLine(), [], [], idle_hangup_s=5)
+    asyncio.get_running_loop().call_later(1, call.orchestrator.on_hold, True)
+    assert await call.run_for(60) == "goodbye"
+    assert 25 < asyncio.get_running_loop().time() < 28
+
+
+async def test_no_tool_changes_anything_for_a_request_that_was_half_said() -> None:
+    line = ScriptedLine(caller(QUESTION, (1.9, 2.8, SPEECH)))
+    ten, five = (ToolCall(number, "set_timer", "{}") for number in ("10", "5"))
+    call = make_call(line, ["set a timer for ten minutes", "no five"], [[ten], [five]], say_results=True)
+    await call.run_for(10)
+    assert call.toolbox.ran == [five]
+    assert [message.content for message in call.model.asked[1]][1] == "set a timer for ten minutes"
+
+
+async def test_a_tool_that_only_looks_something_up_need_not_wait() -> None:
+    line = ScriptedLine(caller(QUESTION))
+    call = make_call(line, ["what time is it"], [[ToolCall("1", "get_time", "{}")]], say_results=True)
+    call.toolbox.specs = [ToolSpec("get_time", "", {})]
+    await call.run_for(4)
+    early = call.line.audible()[0]
+    changing = make_call(ScriptedLine(caller(QUESTION)), ["x"], [[ToolCall("1", "set_timer", "{}")]], say_results=True)
+    await changing.run_for(4)
+    assert early < 2.0 < 1.5 + 0.6 < changing.line.audible()[0]
+
+
+async def test_what_the_caller_was_asked_to_say_again_does_not_come_back() -> None:
+    call = make_call(ScriptedLine(caller(QUESTION, AGAIN)), ["what can you do", "what time is it"], [["Noon."]])
+    call.recogniser.available = False
+    asyncio.get_running_loop().call_later(8, setattr, call.recogniser, "available", True)
+    await call.run_for(14)
+    assert call.recogniser.discarded == 1
+    assert min(call.recogniser.utterances[-1]) > 8 * 16_000
+
+
+@pytest.mark.parametrize("alternating", [True, False])
+async def test_roles_alternate_for_templates_that_insist(alternating: bool) -> None:
+    line = ScriptedLine(caller((2.5, 3.5, SPEECH), (6.0, 7.0, SPEECH)))
+    call = make_call(line, ["hello", "and now"], [["Hi."], ["Now."]], greeting="Hello.", alternating=alternating)
+    asyncio.get_running_loop().call_later(4.2, call.orchestrator.announce, "Your tea is ready.")
+    await call.run_for(10)
+    roles = [message.role for message in call.model.asked[1]]
+    if alternating:
+        assert roles == ["system", "user", "assistant", "user"]
+        assert call.model.asked[1][0].content == "You are her. You have just said: Hello."
+        assert call.model.asked[1][2].content == "Hi. Your tea is ready."
+    else:
+        assert roles == ["system", "assistant", "user", "assistant", "assistant", "user"]

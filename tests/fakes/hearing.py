@@ -42,6 +42,7 @@ class ScriptedRecogniser:
         self.on_partial: Callable[[Partial], None] | None = None
         self.available = True
         self.cycles: list[int] = []
+        self.discarded = 0
         self.utterances: list[list[int]] = []
         self._pushed: list[int] = []
         self._finalize_s, self._cycle_s = finalize_s, cycle_s
@@ -62,6 +63,10 @@ class ScriptedRecogniser:
         pushed, self._pushed = self._pushed, []
         self.utterances.append(pushed)
         return Final(len(self.utterances), 0, self.texts.pop(0) if self.texts and pushed else "", 0)
+
+    def discard(self) -> None:
+        self._pushed = []
+        self.discarded += 1
 
     async def cycle(self, replay_from_sample: int) -> None:
         self.cycles.append(replay_from_sample)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from her_os.contracts.call_line import CallerInfo
 from her_os.contracts.errors import HerOsError
 from her_os.household.call_log import CallLog, find_calls, read_call, read_calls
 from tests.household.house import CALLER, turn
@@ -143,3 +144,12 @@ def test_calls_are_found_by_the_letters_their_id_begins_with(tmp_path: Path) -> 
     assert find_calls(path, "%") == []
     assert len(find_calls(path, "")) == 4
     assert find_calls(tmp_path / "none", "a") == []
+
+
+def test_a_record_that_cannot_be_kept_does_not_cost_the_next(tmp_path: Path) -> None:
+    log = CallLog(tmp_path / "calls.sqlite3")
+    unspeakable = b"M\xfcller".decode("utf-8", "surrogateescape")
+    log.begin("a", CallerInfo("sip:x@127.0.0.1", unspeakable), mode="half duplex", recording="")
+    log.begin("b", CallerInfo("sip:y@127.0.0.1", "Anna"), mode="half duplex", recording="")
+    log.close()
+    assert "b" in {call["id"] for call in read_calls(tmp_path / "calls.sqlite3")}

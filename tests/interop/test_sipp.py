@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,14 @@ from her_os.telephony.sip.responses import Refusal
 from her_os.telephony.sip.trunks import Trunks
 from her_os.telephony.sip.user_agent import UserAgent
 from tests.interop.daemon import NOBODY, Daemon
-from tests.interop.signals import arrived, samples, speech_like
-from tests.interop.sipp import run_sipp
+from tests.interop.signals import Samples, arrived, pcm16, samples, speech_like
+from tests.interop.sipp import SCENARIOS, run_sipp
 from tests.ports import free_port
 from tests.waiting import until
 
 pytestmark = [pytest.mark.interop, pytest.mark.skipif(not shutil.which("sipp"), reason="sipp is not installed")]
 PORTS = PortPool(50_000, 54_999)
+PAYLOAD_TYPES = {"G722": 9, "PCMU": 0, "PCMA": 8}
 
 
 async def test_a_call_with_digits_by_info(tmp_path: Path) -> None:
@@ -92,13 +94,56 @@ async def test_we_register_with_the_strongest_digest_it_offers_and_again_in_time
         await agent.stop()
 
 
-async def test_media_in_pcma(tmp_path: Path) -> None:
+@pytest.mark.parametrize("codec", PAYLOAD_TYPES)
+async def test_media_of_another_encoder(tmp_path: Path, codec: str) -> None:
     signal, daemon = speech_like(4, seed=3), Daemon()
-    (tmp_path / "upward.alaw").write_bytes(alaw(signal[::2]))
+    (tmp_path / "upward.raw").write_bytes(encoded(codec, signal))
     async with daemon.serving(tmp_path) as server:
-        await run_sipp(tmp_path, "media", server.port)
+        await run_sipp(tmp_path, filled_in(tmp_path, "media", codec), server.port)
         await until(lambda: daemon.ended)
+    assert daemon.lines[0].codec == codec
     assert arrived(signal, samples(bytes(daemon.ears[0].pcm))) > 0.99
+
+
+@pytest.mark.parametrize("codec", PAYLOAD_TYPES)
+async def test_what_we_send_comes_back_right(tmp_path: Path, codec: str) -> None:
+    """Sipp decodes nothing; it returns our packets as they are, so both of our directions are in what we hear."""
+    signal = speech_like(4, seed=5)
+    daemon = Daemon(pcm16(signal))
+    async with daemon.serving(tmp_path) as server:
+        await run_sipp(tmp_path, filled_in(tmp_path, "echo", codec), server.port, "-rtp_echo")
+        await until(lambda: daemon.ended)
+    assert daemon.lines[0].codec == codec
+    assert arrived(signal, samples(bytes(daemon.ears[0].pcm))) > 0.99
+
+
+def filled_in(folder: Path, scenario: str, codec: str) -> str:
+    """A copy of a scenario for one codec: sipp fills in no keyword of its own in `rtp_stream`."""
+    text = (SCENARIOS / f"{scenario}.xml").read_text()
+    text = text.replace("PAYLOAD-TYPE", str(PAYLOAD_TYPES[codec])).replace("CODEC", codec)
+    (folder / f"{scenario}.xml").write_text(text)
+    return str(folder / scenario)
+
+
+def encoded(codec: str, signal: Samples) -> bytes:
+    """By the standard's definition or by ffmpeg: nothing shared with the codecs under test."""
+    if codec == "PCMA":
+        return alaw(signal[::2])
+    if codec == "PCMU":
+        return ulaw(signal[::2])
+    if not shutil.which("ffmpeg"):
+        pytest.skip("ffmpeg, the other encoder of G.722, is not installed")
+    command = ["ffmpeg", "-v", "error", "-f", "s16le", "-ar", "16000", "-ac", "1", "-i", "-", "-f", "g722", "-"]
+    return subprocess.run(command, input=pcm16(signal), stdout=subprocess.PIPE, check=True).stdout
+
+
+def ulaw(signal: Samples) -> bytes:
+    """G.711 mu-law by the definition (ITU-T G.711, table 2a)."""
+    magnitude = (np.clip(np.abs(signal), 0, 32_635).astype(int) >> 2) + 33
+    segment = np.floor(np.log2(magnitude)).astype(int) - 5
+    mantissa = (magnitude >> (segment + 1)) & 0x0F
+    sign = np.where(signal >= 0, 0x00, 0x80)
+    return (~(sign | segment << 4 | mantissa) & 0xFF).astype(np.uint8).tobytes()
 
 
 def alaw(signal: np.ndarray) -> bytes:  # type: ignore[type-arg]

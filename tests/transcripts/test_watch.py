@@ -8,7 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from her_os.daemons.transcript_watch import watch_recordings
+import pytest
+
+from her_os.daemons import transcript_watch
+from her_os.daemons.transcript_watch import transcribing, watch_recordings
+from her_os.settings import Settings
+from her_os.settings.schema import Environment, Transcripts
 
 
 class Runs:
@@ -45,6 +50,7 @@ async def watching(folder: Path, runs: Runs) -> AsyncIterator[Callable[[], Await
 
 
 def write(path: Path, size: int, seconds: float) -> None:
+    path.parent.mkdir(exist_ok=True)
     path.write_bytes(bytes(size))
     os.utime(path, (seconds, seconds))
 
@@ -90,3 +96,24 @@ async def test_what_was_there_before_and_what_may_wait_is_looked_after(tmp_path:
         await looked()
         await looked()
         assert runs.count == 2
+
+
+async def test_a_house_that_wants_no_transcripts_has_none_and_a_failure_ends_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "recordings" / "a.wav", 10, 1)
+    here = Environment(state_dir=tmp_path)
+    broken = asyncio.Event()
+
+    async def fail() -> None:
+        broken.set()
+        raise ZeroDivisionError("a bug")
+
+    async with transcribing(Settings(environment=here, transcripts=Transcripts(enabled=False)), fail):
+        await asyncio.sleep(0)
+    assert not broken.is_set()
+    monkeypatch.setattr(transcript_watch, "POLL_S", 0.001)
+    async with transcribing(Settings(environment=here), fail):
+        await broken.wait()
+        await asyncio.sleep(0.01)
+    assert "no longer transcribed" in caplog.text

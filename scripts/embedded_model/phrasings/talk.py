@@ -20,6 +20,8 @@ HOW_ARE_YOU = [
     "how is your day [going|]",
 ]
 WHO_ARE_YOU = [
+    "[no|so|okay|please|now] [tell me|say] [who you are|your name|what your name is]",
+    "[what was|what is|tell me|say] your name [again|once more|]",
     "[who is speaking|may i ask who you are|what name do you have]",
     "[tell me who you are please|and who are you|who did i reach]",
     "[and|so|whats|what s|what|what was] your name [please|]",
@@ -56,6 +58,7 @@ ASK_MY_NAME = [
     "[so|and] [what is my name|who am i]",
     "[do you know|can you tell me|tell me] [what my name is|who i am|my name]",
     "[what do they call me|what did i say i am called|you know my name|did i tell you my name]",
+    "[what was|what is|do you know|you know|tell me] my name [again|]",
     "[what is my name|who am i|do you know my name|do you remember my name|what did i say my name was|say my name]",
     "[can you|do you] [remember who i am|know who i am|remember me]",
     "[tell me my name|what am i called|do you still know my name|what was my name|what is my name again]",
@@ -99,6 +102,7 @@ STOP = [
     "[silence|please stop|leave it|not that|wait wait|stop stop|no wait|hush|wait a second|wait a minute]",
 ]
 GOODBYE = [
+    "[hang up|put down|you can hang up|please put down] the phone [please|now|]",
     "[i am done|we are done|i am going|i am going now|i have to leave|i am finished] [bye|goodbye|thanks bye|]",
     "[you can go|you may go|that was all|that is it] [now|] [bye|goodbye]",
     "[bye|goodbye|good night] [for now|then|my dear|sleep well|and thanks|see you tomorrow]",
@@ -111,6 +115,12 @@ GOODBYE = [
     "[bye|good night|goodbye] {assistant}",
 ]
 STORY = [
+    "[have you got|do you have|have you] [any|some|more|a few] [good|nice|new|] stories",
+    "tell [me|us] [stories|some stories|one of your stories|something from a story|the longest story]",
+    "[which|what] stories do you [know|have|tell]",
+    "[tell|read|give] me a [very|really|nice|] long story",
+    "[i like|i love|i want|i would like] [stories|to hear a story|a story|one more story]",
+    "[let us hear|now] a story",
     "[can i hear|i would love|let me hear|i need|do you have] [a|another] [story|bedtime story|good story|nice story]",
     "[tell|read] us [a|another] [nice|funny|good|long|] story",
     "[tell|read|give] me [a|another|one more|a short|a long|a little|a bedtime] story",
@@ -120,6 +130,8 @@ STORY = [
     "[a story please|tell a story|tell us a story|another story]",
 ]
 ABOUT_YOU = [
+    "[please|so|and|now] tell [me|us] [something|more|a bit|a little|] about [yourself|you]",
+    "[i want to|i would like to] know [more|something|] about you",
     "tell me [about yourself|something about yourself|more about yourself|who you are|about you|more about you]",
     "[introduce yourself|describe yourself|can you introduce yourself|say something about yourself|what is her os]",
     "[where do you live|where are you|how do you work|how old are you|who made you|do you listen to me all the time]",
@@ -137,6 +149,11 @@ JOKE = [
     "[do you know a joke|make me laugh|a joke please|say something funny|tell me another joke|joke]",
 ]
 CONTINUE = [
-    "[go on|continue|carry on|please continue|keep going|and then|what happened next|go ahead|tell me more|more]"
+    "[please|okay|and|yes|yes please|now|so] [go on|continue|carry on|keep going|keep talking|tell me the rest]",
+    "[go on|continue|carry on|keep going|go ahead] [with it|with the story|telling|then|now|from there|where you were]",
+    "[carry on|continue|keep going|more] please",
+    "[and|so|] [what happened then|how does it end|how did it end|how does the story end|what happens next|what then]",
+    "[tell me|i want to hear|let me hear|what is] the [rest|end|rest of it|rest of the story|end of the story]",
+    "[go on|continue|carry on|please continue|keep going|and then|what happened next|go ahead|tell me more|more]",
 ]
 ANIMALS = ["cat", "dog", "bird", "fox", "bear", "mouse", "rabbit", "horse", "dragon", "whale", "owl", "hedgehog"]

@@ -125,6 +125,14 @@ CANCEL_ALL = [
     "[all timers off|no more timers at all|turn all timers off|switch all the timers off|cancel them all]",
 ]
 CANCEL_TIMER = [
+    "[cancel|stop|delete|end|clear|abort] timer",
+    "[get rid of|drop|abort|quit|finish|kill|undo] [the|my|that|this] timer",
+    "[i am|we are] [done|finished|through] with [the|my] timer",
+    "[the|my|that] timer [can go|can end|may stop|may end|should stop|should end|must stop|has to stop|can go away]",
+    "[cancel|stop|end|delete] the timer [i changed my mind|i do not need it|we are ready|that is enough]",
+    "[i changed my mind about|i want to cancel|i want to stop|i would like to cancel] [the|my] timer",
+    "[it is time to|we can|you can|you may] [cancel|stop|end|delete] [the|my] timer",
+    "[no need for|i have no need for|we do not need] [the|my|that] timer [anymore|any longer|now|]",
     "[the timer|my timer] [can stop|can be stopped|is no longer needed|is not needed]",
     "[switch|turn|shut] [the|my] [timer|timers] off",
     "[no timer please|i no longer need the timer|take the timer off|stop the clock|you can stop the timer]",
@@ -134,6 +142,11 @@ CANCEL_TIMER = [
     "[i do not need the timer anymore|forget the timer|no more timer|switch off the timer|timer off]",
 ]
 CANCEL_TIMER_LABEL = [
+    "[get rid of|drop|abort|quit|finish|kill|undo] [the|my|that|this] {label} timer",
+    "[i am|we are] [done|finished] with [the|my] {label} timer",
+    "[the|my|that] {label} timer [can go|can end|may stop|should stop|should end|must stop|can stop|can be stopped]",
+    "[cancel|stop|end] the {label} timer [i changed my mind|i do not need it|we are ready|that is enough]",
+    "[i want to cancel|i want to stop|i would like to cancel|you can stop|you can cancel] [the|my] {label} timer",
     "[switch|turn|shut] [the|my] {label} timer off",
     "[the|my] {label} timer is [not needed|no longer needed|not needed anymore]",
     "[i no longer need|no more] [the|my|] {label} timer",
@@ -144,6 +157,8 @@ CANCEL_TIMER_LABEL = [
     "[i do not need the {label} timer anymore|forget the {label} timer|switch off the {label} timer]",
 ]
 FIND_CONTACT = [
+    "[do you happen to have|would you have|can i get|have you] {person_possessive} [number|phone number]",
+    "find {person} [please|for me|]",
     "[i want to|i need to|i would like to] [talk to|speak to|speak with|call|phone|reach] {person}",
     "[i have to|can i|let me] [talk to|speak to|speak with|call|phone|reach] {person}",
     "[i am looking for|looking for|i need|i want] [the number of|the contact of|the phone number of] {person}",
@@ -175,6 +190,10 @@ FIND_CONTACT = [
     "[call|phone|ring|dial] {person}",
 ]
 FIND_CONTACT_BARE = [
+    "[i need|i want|find|look up|get me] [someone's|someones|somebody's|somebodys|a friend's] [number|phone number]",
+    "[i want to|i need to|can i|let me] [call|phone|reach] [someone|somebody|a person|a friend]",
+    "[find|look up] [someone|somebody|a friend|a person] [in my contacts|in the phone book|for me|]",
+    "[i need|i want] the number of [someone|somebody|a friend]",
     "[find|look up|search for] a [contact|number|phone number]",
     "[i need|i want|give me] a [phone number|number|telephone number]",
     "[can|could] you [find|look up] [a number|a contact|someone] [for me|]",

@@ -12,8 +12,9 @@ import typer
 
 from her_os.cli.call_options import codec_names, credentials, pressed_digits, recording_file, timed_speech
 from her_os.cli.options import AsJson, ConfigFile
-from her_os.contracts.errors import ConfigError
+from her_os.contracts.errors import ConfigError, HerOsError
 from her_os.settings import load_settings
+from her_os.telephony.sip.errors import RequestTimeout
 from her_os.telephony.test_phone.audible import AUDIBLE_DBFS
 from her_os.telephony.test_phone.phone import TestPhone
 from her_os.telephony.test_phone.room import RoomAudio
@@ -84,6 +85,7 @@ def call(
     scripted = ScriptedCall(phone, CallPlan(uri, actions, duration, stay=microphone))
     if not as_json:
         scripted.on_note = _tell
+        typer.echo(f"calling {uri} (Ctrl-C gives up)", err=True)
     asyncio.run(_place(scripted, microphone=microphone))
     if out is not None:
         write_call(out, phone.log.sent, phone.log.received, phone.answered_at)
@@ -105,6 +107,8 @@ async def _place(scripted: ScriptedCall, *, microphone: bool) -> None:
     scripted.on_note = on_note
     try:
         await scripted.run()
+    except RequestTimeout as error:
+        raise HerOsError(f"{error.message}; is her-os running? `her-os status` tells") from error
     finally:
         loop.remove_signal_handler(signal.SIGINT)
         if room is not None:

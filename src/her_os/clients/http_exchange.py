@@ -13,6 +13,7 @@ from typing import Any
 
 import h11
 
+from her_os.clients.network_errors import in_words
 from her_os.contracts.errors import SidecarUnavailable
 
 _READ_SIZE = 65_536
@@ -116,7 +117,8 @@ async def open_exchange(service: str, host: str, port: int, connect_timeout_s: f
         async with asyncio.timeout(connect_timeout_s):
             reader, writer = await asyncio.open_connection(host, port)
     except OSError as error:  # TimeoutError is one
-        raise SidecarUnavailable(service, f"cannot be reached on {host}:{port} ({error or 'timeout'})") from error
+        reason = in_words(error, f"no connection within {connect_timeout_s:g} s", f"{host}:{port}")
+        raise SidecarUnavailable(service, f"cannot be reached ({reason})") from error
     return HttpExchange(service, reader, writer)
 
 

@@ -53,6 +53,7 @@ class SttClient:
         self._attempt: asyncio.Future[None] | None = None
         self._why_away = "not opened"
         self._next_utterance = 0
+        self._worked_since: float | None = None
 
     @property
     def available(self) -> bool:
@@ -85,6 +86,9 @@ class SttClient:
             link.give_up()
             raise SidecarUnavailable(SERVICE, "no final came") from error
 
+    def discard(self) -> None:
+        self._backlog.restart_from(self._backlog.audio.end)
+
     async def cycle(self, replay_from_sample: int) -> None:
         async with self._cycling:
             self._backlog.fail_pending(CancelledTurn("the recogniser's session was cycled"))
@@ -112,13 +116,14 @@ class SttClient:
             async with aiohttp.ClientSession() as http:
                 while True:
                     self._cycle.clear()
-                    since = loop.time()
+                    self._worked_since = None
                     try:
                         await self._hold_session(http)
                         backoff_s = _BACKOFF_S
                         await asyncio.sleep(self._grace_s)
                     except (SidecarUnavailable, CapacityError, AuthError) as error:
-                        if loop.time() - since > _MOST_BACKOFF_S:  # it did work; else audio that breaks it would spin
+                        # A session that lasted did work; one that audio breaks at once would spin.
+                        if self._worked_since is not None and loop.time() - self._worked_since > _MOST_BACKOFF_S:
                             backoff_s = _BACKOFF_S
                         self._away(error)
                         log.warning("%s; trying again in %.1f s", error, backoff_s)
@@ -149,7 +154,7 @@ class SttClient:
             pass
 
     def _arrived(self, link: SttLink) -> None:
-        self._link = link
+        self._link, self._worked_since = link, asyncio.get_running_loop().time()
         self._cycle.clear()  # one that was asked for meanwhile is served by this session
         if self._attempt is not None and not self._attempt.done():
             self._attempt.set_result(None)

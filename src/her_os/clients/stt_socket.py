@@ -10,6 +10,7 @@ from typing import Any, cast
 import aiohttp
 import msgspec
 
+from her_os.clients.network_errors import in_words
 from her_os.contracts.audio import CONVERSATION_RATE
 from her_os.contracts.errors import AuthError, CapacityError, SidecarUnavailable
 from her_os.contracts.speech_to_text import (
@@ -82,14 +83,14 @@ async def connect(
     Raises SidecarUnavailable, CapacityError, AuthError.
     """
     timeout = cast(Any, aiohttp.ClientWSTimeout)(ws_close=_CLOSE_S)  # attrs: its fields are unknown to the checker
-    with _as_unavailable():
+    with _as_unavailable(f"did not take the connection within {_CONNECT_S:g} s"):
         async with asyncio.timeout(_CONNECT_S):
             socket = await http.ws_connect(url, timeout=timeout, heartbeat=_HEARTBEAT_S, max_msg_size=_MOST_BYTES)
     try:
         connection = SttConnection(socket)
         await connection.send(Auth(token))
         await connection.send(Start(session_id, CONVERSATION_RATE, language))
-        with _as_unavailable():
+        with _as_unavailable(f"was not ready within {ready_s:g} s; is its model still loading?"):
             async with asyncio.timeout(ready_s):
                 message = await connection.receive()
         if not isinstance(message, Ready):
@@ -100,9 +101,9 @@ async def connect(
 
 
 @contextlib.contextmanager
-def _as_unavailable() -> Generator[None]:
-    """The library's errors as ours."""
+def _as_unavailable(timed_out: str = "does not answer") -> Generator[None]:
+    """The library's errors as ours; `timed_out` says what did not come in time."""
     try:
         yield
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise SidecarUnavailable(SERVICE, str(error) or type(error).__name__) from error
+    except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+        raise SidecarUnavailable(SERVICE, in_words(error, timed_out)) from error

@@ -12,6 +12,7 @@ import aiohttp
 import msgspec
 
 from her_os.audio.resample import StreamResampler
+from her_os.clients.network_errors import in_words
 from her_os.contracts.audio import CONVERSATION_RATE, SAMPLE_WIDTH, WordMark
 from her_os.contracts.errors import CancelledTurn, ProtocolError, SidecarUnavailable, SynthesisError
 from her_os.contracts.text_to_speech import CancelReport, SpeechStream, SynthesisRequest
@@ -157,7 +158,7 @@ def _rate_of(response: aiohttp.ClientResponse) -> int:
     header = response.headers.get("Content-Type", "")
     kind, _, parameter = header.replace(" ", "").partition(";")
     name, _, value = parameter.partition("=")
-    if kind != "audio/pcm" or name != "rate" or not value.isdigit():
+    if kind != "audio/pcm" or name != "rate" or not (value.isascii() and value.isdigit() and len(value) < 7):
         raise ProtocolError(f"expected audio/pcm;rate=N, the daemon sent {header!r}")
     return int(value)
 
@@ -179,4 +180,4 @@ async def _check(response: aiohttp.ClientResponse) -> None:
 
 
 def _unavailable(error: Exception) -> SidecarUnavailable:
-    return SidecarUnavailable(SERVICE, f"cannot be reached ({error or type(error).__name__}); is her-os-tts running?")
+    return SidecarUnavailable(SERVICE, f"cannot be reached ({in_words(error)}); is her-os-tts running?")

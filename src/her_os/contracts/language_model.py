@@ -29,11 +29,16 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class ToolSpec(msgspec.Struct, frozen=True):
-    """A tool offered to the model; `parameters` is its JSON schema."""
+    """A tool offered to the model; `parameters` is its JSON schema.
+
+    One that `changes_things` is not run before it is certain that the caller has finished; one that only looks
+    something up may run early.
+    """
 
     name: str
     description: str
     parameters: dict[str, Any]
+    changes_things: bool = False
 
 
 class TextDelta(msgspec.Struct, frozen=True):

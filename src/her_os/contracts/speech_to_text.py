@@ -151,6 +151,10 @@ class SpeechToTextStream(Protocol):
         """
         ...
 
+    def discard(self) -> None:
+        """Forget what was pushed and not finalised: the caller was asked to say it again."""
+        ...
+
     async def cycle(self, replay_from_sample: int) -> None:
         """Cancel leg: drop the session, wait the grace, reopen, and replay audio from the given sample.
 

@@ -12,13 +12,17 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NoReturn
 
-from her_os.contracts.audio import FRAME_MS, InboundFrame
+from her_os.contracts.audio import InboundFrame
 from her_os.contracts.errors import EngineError, SidecarUnavailable
 from her_os.conversation.endpointing import Heard
 from her_os.conversation.orchestrator import CallParts, TurnBook
 from her_os.conversation.turn import TurnMachine, TurnState
 
 log = logging.getLogger(__name__)
+
+IDLE_CHECK_S = 1.0
+HOLD_FACTOR = 5
+"""How much longer a line on hold may stay silent."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,14 @@ class Wake:
     """Look whether there is something to announce."""
 
 
-Event = EndOfTurn | Interrupted | ReplyDone | Wake
+@dataclass(frozen=True)
+class Farewell:
+    """The house closes: say goodbye now, whatever is going on."""
+
+    text: str
+
+
+Event = EndOfTurn | Interrupted | ReplyDone | Wake | Farewell
 
 
 class CallLoop:
@@ -63,7 +74,8 @@ class CallLoop:
         self._hang_up_when_done = False
         self._hanging_up: asyncio.Task[None] | None = None
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._idle_ms = 0
+        self._on_hold = False
+        self._quiet_since = parts.clock()
         parts.ears.when_partial(self._partial)
         parts.replier.events = self
 
@@ -78,12 +90,14 @@ class CallLoop:
         if self._parts.greeting:
             self.announce(self._parts.greeting)
         turns = asyncio.create_task(self._take_turns(), name=f"turns of {self._parts.line.call_id}")
+        watch = asyncio.create_task(self._watch_idle(), name=f"idle watch of {self._parts.line.call_id}")
         try:
             await asyncio.wait({turns, self._ended}, return_when=asyncio.FIRST_COMPLETED)
             return self._ended.result() if self._ended.done() else turns.result()
         finally:
             turns.cancel()
-            await asyncio.wait({turns})
+            watch.cancel()
+            await asyncio.wait({turns, watch})
             self._machine.to(TurnState.ENDED)
             await self._parts.replier.close()
             self._book.abandon()
@@ -98,6 +112,10 @@ class CallLoop:
         """Say something as soon as nobody is speaking."""
         self._announcements.append(text)
         self._inbox.put_nowait(Wake())
+
+    def say_goodbye(self, text: str) -> None:
+        """Break off what is being said, say this and hang up."""
+        self._inbox.put_nowait(Farewell(text))
 
     def request_hang_up(self) -> None:
         """Hang up once what is being said has been heard."""
@@ -125,6 +143,7 @@ class CallLoop:
     def on_hold(self, held: bool) -> None:
         """Nothing of the answer is lost while the caller has us on hold."""
         self._parts.journal.note("hold", "on" if held else "off")
+        self._on_hold, self._quiet_since = held, self._parts.clock()
         if held:
             self._parts.line.playout.pause()
         else:
@@ -158,6 +177,8 @@ class CallLoop:
                 await self._reply_done(turn)
             case Interrupted():
                 await self._interrupted(event)
+            case Farewell(text):
+                await self._farewell(text)
             case _:
                 self._announce_next()
 
@@ -167,8 +188,9 @@ class CallLoop:
     def _listen(self, probability: float) -> None:
         """One window while it is the caller's turn."""
         heard = self._parts.endpointer.feed(probability)
+        if self._parts.endpointer.speaking:
+            self._quiet_since = self._parts.clock()
         if heard is Heard.STARTED:
-            self._idle_ms = 0
             self._pending_end = None
             self._parts.ears.open_at(self._parts.ears.start_of(self._parts.endpointer.started_ago_ms))
         elif heard is Heard.ENDED:
@@ -177,20 +199,23 @@ class CallLoop:
             self._pending_end = EndOfTurn(at)
             self._inbox.put_nowait(self._pending_end)
 
-    def _count_idle(self) -> None:
-        """One frame while it is the caller's turn: a line that stays silent is hung up."""
-        limit = self._parts.idle_hangup_s * 1000
-        if not limit or self._parts.endpointer.speaking:
-            return
-        if self._parts.open_tasks():
-            self._idle_ms = 0
-            return
-        self._idle_ms += FRAME_MS
-        if self._idle_ms >= limit:
-            self._idle_ms = 0
-            self._parts.journal.note("idle", "the line stayed silent")
-            self.request_hang_up()
-            self.announce(self._parts.farewell or "")
+    async def _watch_idle(self) -> None:
+        """Hang up a line that stays silent while it is the caller's turn; by the clock, for it may send no packet."""
+        limit = self._parts.idle_hangup_s
+        while limit:
+            await asyncio.sleep(IDLE_CHECK_S)
+            if self.state is not TurnState.LISTENING or self._parts.open_tasks():
+                self._quiet_since = self._parts.clock()
+            elif self._parts.clock() - self._quiet_since >= limit * (HOLD_FACTOR if self._on_hold else 1):
+                never = self._parts.line.statistics().packets_received == 0
+                self._parts.journal.note(
+                    "idle", "no sound ever came from the phone" if never else "the line stayed silent"
+                )
+                if self._on_hold:
+                    self._hang_up("goodbye")  # on hold nobody would hear a farewell
+                else:
+                    self.say_goodbye(self._parts.farewell)
+                return
 
     async def _answer(self, end: EndOfTurn) -> None:
         if end is not self._pending_end or self.state is not TurnState.LISTENING:
@@ -202,31 +227,63 @@ class CallLoop:
         try:
             final = await self._parts.ears.finish()
         except (SidecarUnavailable, EngineError) as error:
+            self._parts.ears.forget()
             if self._is(TurnState.THINKING):
                 self._book.answering("", self._parts.replier.apologise(turn, error))
             return
         log.debug("final %.0f ms after the end of speech: %r", (self._parts.clock() - end.at) * 1000, final.text)
         if final.text:
             self._parts.history.add_caller(final.text)
-        if not self._is(TurnState.THINKING):
-            return  # interrupted meanwhile: the words stay, the next ones join them
+        if not self._is(TurnState.THINKING):  # interrupted meanwhile: the words stay, the next ones join them
+            if final.text:
+                self._book.unanswered(turn, final.text)
+            return
         if not final.text:
             self._parts.journal.note("noise", "nothing recognised")
             self._back_to_listening()
             return
-        self._book.answering(final.text, self._parts.replier.answer(turn, self._parts.history))
+        reply = self._parts.replier.answer(turn, self._parts.history, lambda: self._until_certain(end.at))
+        self._book.answering(final.text, reply)
+
+    async def _until_certain(self, ended_at: float) -> None:
+        """Wait until a caller who fell silent at `ended_at` has surely finished. Here nobody hears them go on."""
 
     async def _reply_done(self, turn: int) -> None:
         if not self._parts.epoch.is_current(turn) or self.state is TurnState.CANCELLING:
             return
         self._book.close()
         self._back_to_listening()
-        if self._hang_up_when_done and self._hanging_up is None:
-            hang_up = self._parts.line.hang_up("goodbye")
-            self._hanging_up = asyncio.create_task(hang_up, name=f"hang up {self._parts.line.call_id}")
+        if self._hang_up_when_done and not self._announcements:
+            self._hang_up("goodbye")
 
     async def _interrupted(self, event: Interrupted) -> None:
         raise NotImplementedError
+
+    async def _farewell(self, text: str) -> None:
+        """Break off what is being said, say goodbye, hang up."""
+        turn = self._parts.epoch.current
+        if self.state is not TurnState.LISTENING:
+            if self.state is not TurnState.CANCELLING:
+                self._machine.to(TurnState.CANCELLING)
+            self._parts.epoch.advance()
+            await self._parts.replier.close()
+            self._parts.line.playout.flush(turn)
+            self._book.abandon()
+            self._back_to_listening()
+        self._announcements.clear()
+        self._pending_end = None
+        self._parts.endpointer.reset()
+        if text:
+            self.request_hang_up()
+            self.announce(text)
+        else:
+            self._hang_up("goodbye")
+
+    def _hang_up(self, reason: str) -> None:
+        """Once, and in a task of its own: the call's end then ends the loop."""
+        if self._hanging_up is None:
+            hang_up = self._parts.line.hang_up(reason)
+            self._hanging_up = asyncio.create_task(hang_up, name=f"hang up {self._parts.line.call_id}")
 
     def _is(self, state: TurnState) -> bool:
         """Asked anew after an await: callbacks move the state meanwhile."""
@@ -235,7 +292,7 @@ class CallLoop:
     def _back_to_listening(self) -> None:
         self._machine.to(TurnState.LISTENING)
         self._parts.endpointer.reset()
-        self._idle_ms = 0
+        self._quiet_since = self._parts.clock()
         self._inbox.put_nowait(Wake())
 
     def _announce_next(self) -> None:

@@ -61,6 +61,10 @@ class Ears:
         finally:
             self.open_at(sample_index)
 
+    def forget(self) -> None:
+        """Drop what could not be recognised: the caller will say it again."""
+        self._stream.discard()
+
     async def finish(self) -> Final:
         """End the utterance. Raises SidecarUnavailable."""
         self._open = False

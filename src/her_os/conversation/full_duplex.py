@@ -20,6 +20,9 @@ from her_os.conversation.cancel_chain import CancelChain
 from her_os.conversation.orchestrator import CallParts
 from her_os.conversation.turn import TurnState
 
+CERTAIN_AFTER_S = 0.6
+"""Silence after which a caller has surely finished. An answer is prepared sooner, but nothing is changed for it."""
+
 
 @dataclass
 class BargeIn:
@@ -74,8 +77,6 @@ class FullDuplexOrchestrator(CallLoop):
                 self._listen(probability)
             elif self.state is not TurnState.ENDED:
                 self._consider(probability)
-        if self.state is TurnState.LISTENING:
-            self._count_idle()
 
     def on_hold(self, held: bool) -> None:
         """Music on hold must not interrupt us."""
@@ -135,7 +136,14 @@ class FullDuplexOrchestrator(CallLoop):
         self._arm(self.state is TurnState.SPEAKING)
         self._parts.journal.note("false alarm", "a sound that was not speech")
 
+    async def _until_certain(self, ended_at: float) -> None:
+        await asyncio.sleep(max(0.0, ended_at + CERTAIN_AFTER_S - self._parts.clock()))
+        while self._waiting:  # noqa: ASYNC110 - speech or not? The judge decides within its limit
+            await asyncio.sleep(0.02)
+
     async def _interrupted(self, event: Interrupted) -> None:
+        if self.state is not TurnState.CANCELLING:
+            return  # a farewell was quicker
         trace = await self._chain.run(event.turn, "the caller spoke")
         self._book.close(trace)
         self._machine.to(TurnState.LISTENING)

@@ -19,7 +19,6 @@ class HalfDuplexOrchestrator(CallLoop):
             return
         for probability in self._parts.ears.hear(frame):
             self._listen(probability)
-        self._count_idle()
 
     async def _interrupted(self, event: Interrupted) -> None:
         raise AssertionError("a half-duplex call cannot be interrupted")

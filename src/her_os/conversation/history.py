@@ -21,11 +21,19 @@ class History:
     """The messages of one call.
 
     For compaction, `open_tasks` names what is still running (timers), `known_people` the household's contacts.
+    With `alternating` the roles take turns, as the templates of many models insist: what was said before the caller's
+    first words goes into the system message, neighbours of one role become one.
     """
 
     def __init__(
-        self, system: str, open_tasks: Callable[[], Sequence[str]] = tuple, known_people: Sequence[str] = ()
+        self,
+        system: str,
+        open_tasks: Callable[[], Sequence[str]] = tuple,
+        known_people: Sequence[str] = (),
+        *,
+        alternating: bool = False,
     ) -> None:
+        self._alternating = alternating
         self._system, self._open_tasks, self._known_people = system, open_tasks, known_people
         self._messages: list[Message] = []
         self._caller, self._people = "", dict[str, None]()
@@ -33,6 +41,8 @@ class History:
 
     def messages(self) -> list[Message]:
         """The system message and everything since, oldest first."""
+        if self._alternating:
+            return _alternate(self._system_text(), self._messages)
         return [Message("system", self._system_text()), *self._messages]
 
     def add_caller(self, text: str) -> None:
@@ -81,3 +91,16 @@ class History:
         if self._people:
             facts.append(f"They spoke of {', '.join(self._people)}.")
         return " ".join([*facts, *(f"Running: {task}." for task in self._open_tasks())])
+
+
+def _alternate(system: str, messages: Sequence[Message]) -> list[Message]:
+    first = next((at for at, message in enumerate(messages) if message.role == "user"), len(messages))
+    said = " ".join(message.content for message in messages[:first] if message.role == "assistant")
+    result = [Message("system", f"{system} You have just said: {said}" if said else system)]
+    for message in messages[first:]:
+        last = result[-1]
+        if message.role == last.role and message.role != "tool" and not last.tool_calls and not message.tool_calls:
+            result[-1] = Message(last.role, f"{last.content} {message.content}")
+        else:
+            result.append(message)
+    return result

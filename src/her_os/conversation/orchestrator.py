@@ -76,6 +76,10 @@ class TurnBook:
         self._caller_text, self._open = caller_text, reply
         self._parts.journal.turn_begun(reply.turn, caller_text)
 
+    def unanswered(self, turn: int, caller_text: str) -> None:
+        """The caller went on before these words could be answered: they are kept by themselves."""
+        self._parts.journal.turn_finished(TurnRecord(turn, caller_text, "", "", "interrupted"))
+
     def audible(self) -> None:
         """The reply's first sample was written."""
         if self._ended_at is not None and self._first_audio_ms is None:

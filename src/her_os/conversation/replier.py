@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -43,8 +43,13 @@ class Reply:
     turn: int
     spoken: SpokenReply
     thought: Thought
+    is_answer: bool = False
     outcome: Outcome = "answered"
     error: str = ""
+
+
+async def _at_once() -> None:
+    """What is said of our own accord needs no certainty."""
 
 
 class ReplyEvents(Protocol):
@@ -78,9 +83,10 @@ class Replier:
         """Whom to tell; the orchestrator puts itself here."""
         self.reply: Reply | None = None
 
-    def answer(self, turn: int, history: History) -> Reply:
-        """Begin to answer the last words in `history`."""
-        reply = self._new(turn)
+    def answer(self, turn: int, history: History, until_certain: Callable[[], Awaitable[None]] = _at_once) -> Reply:
+        """Begin to answer the last words in `history`. `until_certain`: see Thought."""
+        reply = self._new(turn, until_certain)
+        reply.is_answer = True
         return self._run(reply, self._thinker.think(history, reply.thought))
 
     def say(self, turn: int, text: str) -> Reply:
@@ -106,7 +112,7 @@ class Replier:
         await asyncio.wait({task})
         return True
 
-    def _new(self, turn: int) -> Reply:
+    def _new(self, turn: int, until_certain: Callable[[], Awaitable[None]] = _at_once) -> Reply:
         if self._task is not None and not self._task.done():
             raise RuntimeError("a reply is still running; close it first")
 
@@ -118,7 +124,7 @@ class Replier:
             return self._epoch.is_current(turn)
 
         spoken = SpokenReply(turn, self.session_id(turn), self._playout, self._synthesizer, audible, is_current)
-        self.reply = Reply(turn, spoken, Thought(is_current))
+        self.reply = Reply(turn, spoken, Thought(is_current, until_certain))
         return self.reply
 
     def _run(self, reply: Reply, chunks: AsyncGenerator[SentenceChunk]) -> Reply:
@@ -128,7 +134,7 @@ class Replier:
     async def _reply(self, reply: Reply, chunks: AsyncGenerator[SentenceChunk]) -> None:
         try:
             await self._speak_all(reply, chunks)
-            if not reply.spoken.text.strip():
+            if reply.is_answer and not reply.spoken.text.strip():
                 reply.outcome = "silent"
                 await reply.spoken.speak(self._phrases.no_answer, make_speakable(self._phrases.no_answer))
         except (CancelledTurn, SidecarUnavailable, EngineError) as error:
@@ -163,6 +169,8 @@ class Replier:
                     async with asyncio.timeout(None if cued else self._phrases.busy_cue_after_s):
                         chunk = await queue.get()
                 except TimeoutError:
+                    if self._playout.buffered_samples:
+                        continue  # the caller is listening to what there is already
                     cued = True
                     await reply.spoken.cue(make_speakable(self._phrases.busy_cue))
                     continue

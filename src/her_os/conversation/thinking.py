@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Protocol
@@ -34,9 +34,14 @@ class Toolbox(Protocol):
 
 @dataclass
 class Thought:
-    """What a turn's thinking did so far. `is_current` tells whether the turn still stands: else no tool is run."""
+    """What a turn's thinking did so far.
+
+    `is_current` tells whether the turn still stands: else no tool is run. `until_certain` returns once the caller
+    cannot be going on any more; before that an answer is a guess, and nothing it asks for may change anything.
+    """
 
     is_current: Callable[[], bool]
+    until_certain: Callable[[], Awaitable[None]]
     tools: list[str] = field(default_factory=list[str])
     messages: list[Message] = field(default_factory=list[Message])
     """Tool calls and results, to enter the history whether or not the reply is heard to its end."""
@@ -107,6 +112,8 @@ class Thinker:
         results: list[str] = []
         try:
             for call in calls:
+                if self._changes_things(call):
+                    await thought.until_certain()
                 if not thought.is_current():
                     raise CancelledTurn("no tool is run for a turn that is over")
                 thought.tools.append(call.name)
@@ -117,6 +124,9 @@ class Thinker:
                 assert call is not None
                 thought.messages.append(Message("tool", result or _NOT_RUN, tool_call_id=call.id))
         return [msgspec.json.decode(result, type=_ToolAnswer).say for result in results]
+
+    def _changes_things(self, call: ToolCall) -> bool:
+        return next((spec.changes_things for spec in self._toolbox.specs if spec.name == call.name), True)
 
     async def _keep_within_budget(self, history: History) -> None:
         while history.characters() / 3 > self._budget:  # three characters a token is on the safe side: ask

@@ -91,8 +91,7 @@ class CallDesk:
         """Take no more calls, say goodbye to the callers, and give that a bounded time."""
         self._closing = True
         for conversation in list(self._talking):
-            conversation.announce(self._house.settings.assistant.farewell or "Goodbye.")
-            conversation.request_hang_up()
+            conversation.say_goodbye(self._house.settings.assistant.farewell or "Goodbye.")
         if self._talking:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(GOODBYE_S):
@@ -190,6 +189,7 @@ def _assemble(
             SYSTEM_MESSAGE.format(name=settings.assistant.name),
             timers.open_tasks,
             [name for contact in house.contacts.contacts() for name in (contact.name, *contact.aliases)],
+            alternating=not is_embedded(settings),
         ),
         replier=Replier(line.call_id, line.playout, house.synthesizer, thinker, phrases, epoch),
         journal=journal,

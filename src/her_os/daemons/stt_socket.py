@@ -85,8 +85,8 @@ class SttSocket:
         socket = web.WebSocketResponse(
             timeout=_CLOSE_TIMEOUT_S, heartbeat=_HEARTBEAT_S, max_msg_size=self._max_message_bytes, compress=False
         )
-        await socket.prepare(request)
         with contextlib.suppress(ClientConnectionResetError):  # a client that left has no use for a close frame
+            await socket.prepare(request)
             async with self._closed_by_stop(socket):
                 if await authenticate(socket, self._token):
                     await self._converse(socket)

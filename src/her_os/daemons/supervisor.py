@@ -18,7 +18,7 @@ from her_os.contracts.errors import HerOsError
 from her_os.daemons.family import Endpoint, all_endpoints, http_endpoints
 from her_os.daemons.how_to_call import how_to_call
 from her_os.daemons.spawned_daemon import SpawnedDaemon, daemon_command
-from her_os.daemons.transcript_watch import DispatcherProcess, watch_recordings
+from her_os.daemons.transcript_watch import DispatcherProcess, transcribing
 from her_os.loader.loader_service import LoaderService, Misconfigured, StartFailed
 from her_os.loader.start_plan import EX_CONFIG, RestartPolicy
 from her_os.loader.supervised_service import Gates, SupervisedService
@@ -88,15 +88,8 @@ async def _start_and_watch(loader: LoaderService, settings: Settings, dispatcher
     log.info("all services ready after %.1f s", asyncio.get_running_loop().time() - began)
     for line in how_to_call(settings):
         log.info("%s", line)
-    recordings = settings.environment.state_dir.expanduser() / "recordings"
-    transcripts = asyncio.create_task(
-        watch_recordings(recordings, dispatcher, now=asyncio.get_running_loop().time), name="watch recordings"
-    )
-    try:
+    async with transcribing(settings, dispatcher):
         await loader.watch()
-    finally:
-        transcripts.cancel()
-        await asyncio.wait({transcripts})
 
 
 def _stop_on_signals(loader: LoaderService) -> asyncio.Event:

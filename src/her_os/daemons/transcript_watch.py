@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
 from her_os.service.child_process import ChildProcess
 from her_os.service.line_sink import LineSink
+from her_os.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,28 @@ class DispatcherProcess:
             await self._child.stop(_GRACE_S)
         if status:
             log.warning("transcripts ended with status %d; the next recording starts it again", status)
+
+
+@asynccontextmanager
+async def transcribing(settings: Settings, run: Run) -> AsyncGenerator[None]:
+    """Meanwhile finished calls are transcribed, where the settings want it; a failure of this is logged only."""
+    if not settings.transcripts.enabled:
+        yield
+        return
+    folder = settings.environment.state_dir.expanduser() / "recordings"
+    now = asyncio.get_running_loop().time
+    watching = asyncio.create_task(watch_recordings(folder, run, now=now, poll_s=POLL_S), name="watch recordings")
+    watching.add_done_callback(_tell_of_failure)
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.wait({watching})
+
+
+def _tell_of_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.error("finished calls are no longer transcribed until the next start", exc_info=error)
 
 
 async def watch_recordings(

@@ -99,7 +99,7 @@ class CallLog:
                 try:
                     with db:
                         db.execute(*statement)
-                except sqlite3.Error as error:
+                except Exception as error:  # noqa: BLE001 - one record that cannot be kept must not cost the next
                     log.error("the call log could not be written (%s): %s", self._path, error)  # noqa: TRY400
 
 

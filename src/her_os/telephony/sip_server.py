@@ -16,6 +16,7 @@ from her_os.telephony.sip.authenticator import DigestAuthenticator
 from her_os.telephony.sip.calls import SipCall
 from her_os.telephony.sip.dial_plan import DialPlan
 from her_os.telephony.sip.errors import NotAcceptable, RequestTimeout
+from her_os.telephony.sip.lexing import readable
 from her_os.telephony.sip.limits import CallLimit, RateLimit
 from her_os.telephony.sip.message import SipRequest
 from her_os.telephony.sip.refusal_log import RefusalLog
@@ -184,7 +185,7 @@ class SipServer:
             self.refusals.tell("calls", "INVITE", source[0], crowd.reason)
             return crowd
         sender = request.from_
-        caller = CallerInfo(sender.uri, sender.display_name, verdict.account)
+        caller = CallerInfo(readable(sender.uri), readable(sender.display_name), verdict.account)
         refusal = self._admit(caller)
         if refusal is not None:
             self.refusals.tell("busy", "INVITE", source[0], f"{refusal.status} {refusal.reason}")

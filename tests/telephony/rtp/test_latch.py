@@ -56,7 +56,21 @@ def test_a_settled_source_cannot_be_hijacked() -> None:
     assert latch.remote == SIGNALLED
     settled_nat = SourceLatch(SIGNALLED)
     talk(settled_nat, NAT, SETTLED + PROBATION)
-    assert not any(talk(settled_nat, SIGNALLED, 20, at=1.0))
+    assert not any(talk(settled_nat, ATTACKER, 20, at=1.0))
+    assert not any(settled_nat.accept(SIGNALLED, 9, 100, 1.0) for _ in range(20)), "one forged packet again and again"
+    assert settled_nat.remote == NAT
+
+
+def test_a_phone_that_speaks_late_gets_its_line_back_from_whoever_took_it() -> None:
+    latch = SourceLatch(SIGNALLED)
+    talk(latch, ATTACKER, 10 * SETTLED)
+    taken: list[bool] = []
+    for index in range(20):
+        latch.accept(ATTACKER, 7, 1_000 + index, 5 + index * 0.02)
+        taken.append(latch.accept(SIGNALLED, 9, 1 + index, 5 + index * 0.02))
+    assert taken == [False] * (PROBATION - 1) + [True] * (21 - PROBATION)
+    assert latch.remote == SIGNALLED
+    assert not any(talk(latch, ATTACKER, 100, first=1_100, at=5.4)), "and keeps it"
 
 
 def test_a_silent_source_may_move_with_its_ssrc_only() -> None:

@@ -70,6 +70,17 @@ def test_refused_streams_are_answered_with_port_zero_in_order() -> None:
     assert b"m=video 0 RTP/AVP 31 34\r\n" in answer
 
 
+def test_our_later_offer_keeps_refused_streams_in_their_places() -> None:
+    """RFC 3264, section 8: a media line is never taken out of a session, nor moved."""
+    negotiator = Negotiator("192.0.2.1", 5000, ALL)
+    negotiator.answer(sdp("m=video 4002 RTP/AVP 31\r\nm=audio 4000 RTP/AVP 0\r\nm=image 4004 udptl t38\r\n"))
+    offer = negotiator.offer(hold=True)
+    assert [(stream.kind, stream.port) for stream in parse_sdp(offer)] == [("video", 0), ("audio", 5000), ("image", 0)]
+    refused = "m=video 0 RTP/AVP 31\r\n", "m=image 0 udptl t38\r\n"
+    session = negotiator.accept(sdp(f"{refused[0]}m=audio 4000 RTP/AVP 0\r\na=recvonly\r\n{refused[1]}"))
+    assert session.remote == ("192.0.2.7", 4000)
+
+
 def test_connection_line_of_the_stream_wins() -> None:
     _, session = Negotiator("h", 1, ALL).answer(sdp("m=audio 4000 RTP/AVP 0\r\nc=IN IP4 198.51.100.9/127\r\n"))
     assert session.remote[0] == "198.51.100.9"

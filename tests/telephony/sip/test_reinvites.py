@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from her_os.telephony.sip.calls import CallState
+from her_os.telephony.sip.errors import CallRefused, RequestTimeout
 from tests.telephony.sip.agents import Desk
 from tests.telephony.sip.raw_peer import OFFER, RawPeer
 from tests.telephony.sip.ringing import talk
@@ -50,3 +53,31 @@ async def test_glare_of_two_reinvites(peer: RawPeer, desk: Desk) -> None:
     peer.reply(invite, 200, extra="Content-Type: application/sdp\r\n", body=OFFER)
     await peer.received("ACK")
     await ours
+
+
+@pytest.mark.parametrize("status", [481, 408])
+async def test_a_far_end_that_has_forgotten_the_call_ends_it(peer: RawPeer, desk: Desk, status: int) -> None:
+    await talk(peer, desk)
+    ours = asyncio.create_task(desk.calls[0].reinvite())
+    peer.reply(await peer.received("INVITE"), status)
+    with pytest.raises(CallRefused):
+        await ours
+    await peer.received("ACK")
+    peer.reply(await peer.received("BYE"), 481)
+    assert desk.media[0].ended == ["the far end has forgotten the call"]
+
+
+async def test_a_far_end_that_does_not_answer_a_reinvite_ends_the_call(peer: RawPeer, desk: Desk) -> None:
+    await talk(peer, desk)
+    with pytest.raises(RequestTimeout):
+        await desk.calls[0].reinvite()
+    assert desk.media[0].ended == ["the far end has forgotten the call"]
+
+
+async def test_a_reinvite_that_is_refused_leaves_the_call_as_it_was(peer: RawPeer, desk: Desk) -> None:
+    await talk(peer, desk)
+    ours = asyncio.create_task(desk.calls[0].reinvite())
+    peer.reply(await peer.received("INVITE"), 488)
+    with pytest.raises(CallRefused):
+        await ours
+    assert desk.calls[0].state is CallState.CONFIRMED

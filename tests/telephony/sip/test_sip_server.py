@@ -311,6 +311,29 @@ async def test_a_far_end_that_cannot_be_asked_is_told_in_the_log(
     assert bool(warnings) is bool(told)
 
 
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        (b"M\xfcller", "M\u00fcller"),
+        ("M\u00fcller \u2603".encode(), "M\u00fcller \u2603"),
+        (b"A\x00n\x1b[2Jn\x7fa\t", "An[2Jna"),
+        ("A\u202e\u200bnna".encode(), "Anna"),
+        (b"\xed\xa0\x80x", "\u00edx"),
+    ],
+)
+async def test_a_callers_name_and_address_are_readable_text(tmp_path: Path, sent: bytes, shown: str) -> None:
+    daemon = Daemon()
+    async with serving(daemon, tmp_path) as server, raw_peer(server.port) as peer:
+        head, _, tail = peer.request("INVITE", body=OFFER).encode().partition(b'"Raw; Peer" <sip:raw@')
+        peer.send(head + b'"' + sent + b'" <sip:' + sent.replace(b"\t", b"").replace(b" ", b"") + b"@" + tail)
+        await peer.response(100)
+        await until(lambda: daemon.callers)
+        (caller,) = daemon.callers
+        assert caller.display_name == shown
+        assert caller.uri == f"sip:{shown.replace(' ', '')}@127.0.0.1"
+        caller.display_name.encode()
+
+
 async def test_who_calls_is_left_to_the_phone_loop_to_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     async with serving(Daemon(), tmp_path) as server, user_agent() as agent:

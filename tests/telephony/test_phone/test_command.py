@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import select
 import signal
+import socket
 import subprocess
 import sys
 import wave
@@ -12,6 +14,7 @@ from pathlib import Path
 
 from tests.telephony.signals import babble
 from tests.telephony.test_phone.answering import answering
+from tests.waiting import until
 
 
 def save(path: Path, pcm: bytes) -> Path:
@@ -66,6 +69,7 @@ async def test_ctrl_c_hangs_up_and_still_tells_the_timeline(tmp_path: Path) -> N
             *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
         assert process.stderr is not None
+        assert await process.stderr.readline() == f"calling {her.uri} (Ctrl-C gives up)\n".encode()
         assert b"answered PCMA" in await process.stderr.readline()
         assert b"says long.wav" in await process.stderr.readline()
         process.send_signal(signal.SIGINT)
@@ -81,6 +85,30 @@ async def test_a_mistake_is_one_clear_line_and_nobody_is_called(tmp_path: Path) 
         assert her.call is None
     assert done.returncode == 78
     assert done.stderr == f"her-os: --record: {tmp_path} is a folder; name a file in it: {tmp_path}/call.wav\n"
+
+
+async def test_nobody_there_is_told_with_what_to_do(unused_udp_port: int) -> None:
+    done = await her_os_call("--to", f"sip:her@127.0.0.1:{unused_udp_port}")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"calling sip:her@127.0.0.1:{unused_udp_port} (Ctrl-C gives up)",
+        f"her-os: nobody listens on 127.0.0.1:{unused_udp_port}/udp; is her-os running? `her-os status` tells",
+    ]
+
+
+async def test_ctrl_c_gives_up_a_call_that_nobody_answers() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
+        mute.bind(("127.0.0.1", 0))
+        uri = f"sip:her@127.0.0.1:{mute.getsockname()[1]}"
+        command = [sys.executable, "-m", "her_os.cli", "call", "--to", uri]
+        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+        await until(lambda: select.select([mute], [], [], 0)[0])
+        while not (await asyncio.to_thread(mute.recv, 4096)).startswith(b"INVITE"):
+            pass
+        process.send_signal(signal.SIGINT)
+        _, told = await process.communicate()
+    assert process.returncode == 1
+    assert told.splitlines()[1:] == [b"her-os: given up before it was answered"]
 
 
 async def test_a_refused_call_says_by_what() -> None:

@@ -12,7 +12,9 @@ from her_os.conversation.tools.registry import NoArguments, ToolResult, checked
 class HangUp:
     """`hang_up {}`. `request` asks the call to end once the farewell has been spoken."""
 
-    spec = ToolSpec("hang_up", "End the call.", {"type": "object", "properties": {}, "required": []})
+    spec = ToolSpec(
+        "hang_up", "End the call.", {"type": "object", "properties": {}, "required": []}, changes_things=True
+    )
 
     def __init__(self, request: Callable[[], None]) -> None:
         self._request = request

@@ -124,6 +124,7 @@ class SetTimer:
             },
             "required": ["amount", "unit"],
         },
+        changes_things=True,
     )
 
     def __init__(self, book: TimerBook) -> None:
@@ -166,6 +167,7 @@ class CancelTimer:
         "cancel_timer",
         "Stop a timer.",
         {"type": "object", "properties": {"label": {"type": "string"}}, "required": []},
+        changes_things=True,
     )
 
     def __init__(self, book: TimerBook) -> None:

@@ -4,8 +4,8 @@ Pure: addresses, SSRC, sequence and time are arguments. Addresses are numeric (h
 
     signalled host, any port         latches at once
     another host (the peer is        latches after PROBATION packets in sequence of one SSRC, if nothing
-      behind a NAT)                    came from the signalled host; within the first SETTLED packets the
-                                       signalled host takes the line back
+      behind a NAT)                    came from the signalled host, which takes the line back whenever it speaks:
+                                       within the first SETTLED packets at once, later after PROBATION
     any other source, once latched   refused, until the latched one has been silent: after MOVED_S seconds any source
                                        that goes on with the same SSRC (a NAT that rebound, a phone that roamed),
                                        after SILENT_S another port of the peer's host; both after PROBATION
@@ -72,9 +72,10 @@ class SourceLatch:
         if self._latched is None:
             if source[0] == self._signalled[0] or self._passed_probation(source, ssrc, sequence):
                 return self._take(source, ssrc, now)
-        elif source[0] == self._signalled[0] != self._latched[0] and self._accepted < SETTLED:
-            self._accepted = 0
-            return self._take(source, ssrc, now)
+        elif source[0] == self._signalled[0] != self._latched[0]:
+            if self._accepted < SETTLED or self._passed_probation(source, ssrc, sequence):
+                self._accepted = 0
+                return self._take(source, ssrc, now)
         elif self._may_have_moved(source, ssrc, now - self._t_last) and self._passed_probation(source, ssrc, sequence):
             return self._take(source, ssrc, now)
         self.refused += 1
@@ -87,9 +88,10 @@ class SourceLatch:
         return silent_s >= SILENT_S and self.is_peer_host(source[0])
 
     def _take(self, source: Address, ssrc: int, now: float) -> bool:
+        if source != self._latched:
+            self._candidate = None
         self._latched, self._ssrc, self._t_last = source, ssrc, now
         self._accepted += 1
-        self._candidate = None
         return True
 
     def _passed_probation(self, source: Address, ssrc: int, sequence: int) -> bool:

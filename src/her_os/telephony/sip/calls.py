@@ -288,6 +288,10 @@ class SipCall:
         try:
             exchange = InviteExchange(self._signalling, self._build_reinvite, self.peer, self._credentials)
             request, response = await exchange.run()
+        except (CallRefused, RequestTimeout) as error:
+            if isinstance(error, RequestTimeout) or error.status in (408, 481):  # RFC 3261, section 12.2.1.2
+                self._bye_and_end("the far end has forgotten the call")
+            raise
         finally:
             self._inviting = False
         exchange.acknowledge(self.dialog, request)

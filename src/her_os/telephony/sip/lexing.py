@@ -50,6 +50,16 @@ def unquote(text: str) -> str:
     return text
 
 
+def readable(text: str) -> str:
+    """Raw text of a message for people and files: UTF-8, else Latin-1; without control and unprintable characters."""
+    raw = text.encode("utf-8", "surrogateescape")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    return "".join(character for character in text if character.isprintable()).strip()
+
+
 def quote(text: str) -> str:
     """A text as a quoted string; line breaks become spaces."""
     text = re.sub(r"[\r\n]+", " ", text)

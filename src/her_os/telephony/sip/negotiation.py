@@ -45,6 +45,7 @@ class Negotiator:
         self._session_id = secrets.randbits(31)
         self._version = 0
         self._text: list[str] = []
+        self._refused: list[str | None] = [None]
         self._agreed: AudioSession | None = None
         self._holding = False
 
@@ -61,7 +62,8 @@ class Negotiator:
             codecs = [(self._agreed.payload_type, self._agreed.codec)]
             dtmf = self._agreed.dtmf_payload_type
         self._holding = hold
-        return self._publish([format_audio(self._port, codecs, dtmf, "sendonly" if hold else "sendrecv")])
+        own = format_audio(self._port, codecs, dtmf, "sendonly" if hold else "sendrecv")
+        return self._publish([own if refused is None else refused for refused in self._refused])
 
     def answer(self, offer: bytes) -> tuple[bytes, AudioSession]:
         """Answer an offer with the codec we like best of it.
@@ -80,9 +82,9 @@ class Negotiator:
             _direction_of(session),
             transport=chosen.transport,
         )
-        text = [own if stream is chosen else format_refused(stream) for stream in streams]
+        self._refused = [None if stream is chosen else format_refused(stream) for stream in streams]
         self._agreed = session
-        return self._publish(text), session
+        return self._publish([own if refused is None else refused for refused in self._refused]), session
 
     def accept(self, answer: bytes) -> AudioSession:
         """Take the answer to our last offer. Raises NotAcceptable, ProtocolError."""

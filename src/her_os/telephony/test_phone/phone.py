@@ -15,7 +15,9 @@ from her_os.telephony.rtp.ports import PortPool
 from her_os.telephony.rtp.session import RtpSession
 from her_os.telephony.sip.calls import SipCall
 from her_os.telephony.sip.digest import Credentials
+from her_os.telephony.sip.errors import RequestTimeout
 from her_os.telephony.sip.user_agent import UserAgent
+from her_os.telephony.test_phone.closed_port import nobody_listens
 from her_os.telephony.test_phone.media import PhoneMedia
 from her_os.telephony.test_phone.wire_log import LoggedPacket, WireLog
 
@@ -86,6 +88,8 @@ class TestPhone:
         self._loop = asyncio.get_running_loop()
         await self._agent.start()
         destination = await self._agent.destination_of(uri)
+        if nobody_listens(*destination):
+            raise RequestTimeout(f"nobody listens on {destination[0]}:{destination[1]}/udp")
         host = self._agent.signalling.local_host(destination[0])
         self._session = RtpSession(host, PortPool(*_PORTS), call_id="test-phone", observer=self.log)
         media = PhoneMedia(self._session, host, self._codecs, self, self._ended, self._answered)

@@ -41,9 +41,12 @@ class ScriptedCall:
     notes: list[Note] = field(default_factory=list[Note])
 
     async def run(self) -> None:
-        """The whole call. Raises what `dial` raises; an end by the far end is a note."""
+        """The whole call. Raises what `dial` raises, and CallEnded for a `stop` before the answer.
+
+        An end by the far end is a note.
+        """
         async with self.phone:
-            await self.phone.dial(self.plan.uri)
+            await self._dial()
             try:
                 self._note("line", "answered", self.phone.statistics().codec, self.phone.answered_at)
                 await self._follow(Script(self.plan.actions), Situation(self.phone.answered_at))
@@ -52,6 +55,19 @@ class ScriptedCall:
                 for at, digit in self.phone.digits:
                     self._note("assistant", "dtmf", digit, at)
                 self._note("line", "ended", self.phone.ended_reason, self.phone.ended_at)
+
+    async def _dial(self) -> None:
+        dialling = asyncio.create_task(self.phone.dial(self.plan.uri))
+        stopping = asyncio.create_task(self.stop.wait())
+        try:
+            await asyncio.wait({dialling, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            dialling.cancel()  # a CANCEL on the wire; nothing when it is done
+            await asyncio.wait({dialling, stopping})
+        if dialling.cancelled():
+            raise CallEnded("given up before it was answered")
+        dialling.result()
 
     async def _follow(self, script: Script, situation: Situation) -> None:
         seen = 0
