@@ -10,9 +10,14 @@ from tests.ports import free_port, free_ports
 SCENARIOS = Path(__file__).parent / "scenarios"
 
 
-async def run_sipp(folder: Path, scenario: str, port: int, *options: str, timeout_s: float = 30) -> None:
-    """Run `scenario` (a file of ours) once against our server on `port`. Fails with sipp's own words."""
-    local, media = free_port(), free_ports(4)
+async def run_sipp(
+    folder: Path, scenario: str, port: int, *options: str, timeout_s: float = 30, listen: int = 0
+) -> None:
+    """Run `scenario` (a file of ours) once against our server on `port`, from the port `listen` if it is given.
+
+    Fails with sipp's own words.
+    """
+    local, media = listen or free_port(), free_ports(4)
     command = ["sipp", "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1", "-p", str(local)]
     command += ["-m", "1", "-nostdin", "-timeout", str(int(timeout_s)), "-timeout_error", "-trace_err", "-trace_msg"]
     command += ["-mi", "127.0.0.1", "-mp", str(media)]

@@ -9,12 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from her_os.settings.schema import Trunk
 from her_os.telephony.rtp.ports import PortPool
 from her_os.telephony.sip.accounts import AccountStore
+from her_os.telephony.sip.registration import RetryRules
 from her_os.telephony.sip.responses import Refusal
+from her_os.telephony.sip.trunks import Trunks
+from her_os.telephony.sip.user_agent import UserAgent
 from tests.interop.daemon import NOBODY, Daemon
 from tests.interop.signals import Samples, arrived, pcm16, samples, speech_like
 from tests.interop.sipp import SCENARIOS, run_sipp
+from tests.ports import free_port
 from tests.waiting import until
 
 pytestmark = [pytest.mark.interop, pytest.mark.skipif(not shutil.which("sipp"), reason="sipp is not installed")]
@@ -71,6 +76,22 @@ async def test_passwords(tmp_path: Path) -> None:
         await run_sipp(tmp_path, "register", server.port, "-au", "kitchen", "-ap", password)
         assert server.registrar.accounts() == []
     assert daemon.lines[0].caller.account == "kitchen"
+
+
+async def test_we_register_with_the_strongest_digest_it_offers_and_again_in_time(tmp_path: Path) -> None:
+    port = free_port()
+    agent = UserAgent()
+    await agent.start("127.0.0.1", 0)
+    pbx = Trunk(name="pbx", user="her", servers=(f"127.0.0.1:{port}",))
+    rules = RetryRules(patience_s=1, retry_s=0.1, retry_max_s=0.2)
+    trunks = Trunks(agent, [pbx], {"pbx": "secret"}, rules)
+    trunks.start()
+    try:
+        await run_sipp(tmp_path, "registrar", agent.port, listen=port)
+        await until(lambda: trunks.describe()["pbx"] == f"registered at 127.0.0.1:{port}")
+    finally:
+        await trunks.stop()
+        await agent.stop()
 
 
 @pytest.mark.parametrize("codec", PAYLOAD_TYPES)

@@ -165,6 +165,7 @@ class JitterBuffer:
         if segment.end <= self._head:
             self.counters.late += 1
             self._behind = True
+            self._slacks.clear()  # the delay is needed: it shrinks after a window without a late packet
             return None
         if segment.start < self._head:
             segment.pcm = segment.pcm[2 * (self._head - segment.start) :]

@@ -42,6 +42,7 @@ COMMANDS = (
     Command("logs", "her_os.cli.logs:logs", "The last lines of one daemon."),
     Command("phone", "her_os.cli.phone:app", "Accounts of the phones in the house: add, list, remove.", PHONE_EXAMPLES),
     Command("call", "her_os.cli.call:call", "Place a call with the built-in test phone.", CALL_EXAMPLES),
+    Command("dial", "her_os.cli.dial:dial", "Have the assistant call a phone of the house, or a number it may call."),
     Command("calls", "her_os.cli.calls:app", "The call log: list calls, show one, search what was said."),
     Command("transcribe", "her_os.cli.transcribe:transcribe", "Turn recordings into transcripts and summaries."),
     Command("recordings", "her_os.cli.recordings:app", "Remove old calls with all of their traces."),

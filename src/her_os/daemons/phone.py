@@ -13,12 +13,18 @@ from her_os.clients.llama_server_client import LlamaServerClient
 from her_os.clients.stt_client import SttClient
 from her_os.clients.tts_client import TtsClient
 from her_os.contracts.call_line import CallerInfo
-from her_os.contracts.errors import CancelledTurn, CapacityError, SidecarUnavailable, SynthesisError
+from her_os.contracts.errors import CancelledTurn, CapacityError, NotReadyError, SidecarUnavailable, SynthesisError
+from her_os.daemons.line_socket import PATH as LINE_PATH
+from her_os.daemons.line_socket import LineSocket
+from her_os.daemons.phone_api import PhoneApi
 from her_os.daemons.phone_call import CallDesk, House
 from her_os.household.call_log import CallLog
 from her_os.household.contacts import read_contacts
 from her_os.service.http_daemon import HttpDaemon
 from her_os.settings import Secrets, Settings
+from her_os.telephony.audiosocket.line import AudioSocketLine
+from her_os.telephony.audiosocket.server import AudioSocketServer
+from her_os.telephony.line_socket.line import SocketLine
 from her_os.telephony.sip.accounts import AccountStore
 from her_os.telephony.sip.responses import Refusal
 from her_os.telephony.sip_line import SipLine
@@ -27,7 +33,7 @@ from her_os.telephony.sip_server import SipServer
 log = logging.getLogger(__name__)
 
 _VOICE_RETRY_S = 0.5
-ALL_BUSY = Refusal(486, "all lines are in use; try again later")
+ALL_BUSY = Refusal(486, "all lines are in use; try again later", (("Retry-After", "60"),))
 NOT_LISTENING = Refusal(480, "speech recognition is not ready; try again in a moment")
 
 
@@ -45,6 +51,9 @@ class PhoneDaemon:
         self._registry = CollectorRegistry()
         self._held = AsyncExitStack()
         self._desk: CallDesk | None = None
+        self._server: SipServer | None = None
+        self._lines = LineSocket(self._take_answered, secrets.phone_token)
+        self._ready = ""
         Gauge("her_os_phone_calls", "Calls in progress", registry=self._registry).set_function(
             lambda: self._desk.calls if self._desk else 0
         )
@@ -57,11 +66,13 @@ class PhoneDaemon:
             host=phone.api_host,
             port=phone.api_port,
             token=self._secrets.phone_token,
-            routes=[web.get("/v1/calls", self._calls)],
+            routes=[*PhoneApi(self._calling).routes(), web.get(LINE_PATH, self._lines.handle)],
+            websocket_paths=[LINE_PATH],
             load=self._load,
             close=self._held.aclose,
             alive=lambda: self._desk is None or self._desk.alive(),
             metrics=self._registry,
+            details=self._details,
         )
         return await daemon.run()
 
@@ -86,12 +97,28 @@ class PhoneDaemon:
         )
         self._desk = CallDesk(house)
         accounts = AccountStore(settings.environment.state_dir, phone.realm)
-        server = SipServer(phone, accounts, self._take, self._admit)
+        server = SipServer(phone, accounts, self._take, self._admit, trunk_passwords=secrets.trunk_passwords)
+        self._server = server
         await server.start()
         held.push_async_callback(server.stop)
+        held.push_async_callback(self._lines.stop)
+        if phone.audiosocket_port:
+            sockets = AudioSocketServer(phone.audiosocket_host, phone.audiosocket_port, self._take_answered)
+            await sockets.start()
+            held.push_async_callback(sockets.stop)
         held.push_async_callback(self._desk.say_goodbye)
         mode = "on" if settings.environment.enable_barge_in else "off"
-        return f"sip {phone.sip_host}:{server.port}, barge-in {mode}, at most {phone.max_calls} calls"
+        self._ready = f"sip {phone.sip_host}:{server.port}, barge-in {mode}, at most {phone.max_calls} calls"
+        return self._ready
+
+    def _details(self) -> dict[str, object]:
+        """What /health says beside the state."""
+        server = self._server
+        if server is None or not self._ready:
+            return {}
+        trunks = server.trunks.describe()
+        detail = "; ".join([self._ready, *(f"trunk {name} {state}" for name, state in trunks.items())])
+        return {"detail": detail, "trunks": trunks, "refused": dict(server.refusals.counts)}
 
     def _admit(self, _caller: CallerInfo) -> Refusal | None:
         return ALL_BUSY if self._desk is None or self._desk.busy else None
@@ -106,8 +133,14 @@ class PhoneDaemon:
             log.warning("call %s refused: %s", line.call_id, error)
             line.reject(NOT_LISTENING)
 
-    async def _calls(self, _request: web.Request) -> web.Response:
-        return web.json_response({"calls": self._desk.calls if self._desk else 0})
+    async def _take_answered(self, line: AudioSocketLine | SocketLine) -> None:
+        """A call by another way than SIP: it has been let in already, and is dropped when it cannot be held."""
+        if self._desk is None:
+            raise NotReadyError("the phone loop is still starting")
+        await self._desk.hold(line, line.answer)
+
+    def _calling(self) -> tuple[SipServer, CallDesk] | None:
+        return (self._server, self._desk) if self._server and self._desk else None
 
 
 class ReleaseLog:

@@ -11,7 +11,7 @@ import asyncio
 import faulthandler
 import logging
 import signal
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -49,6 +49,8 @@ class HttpDaemon:
     load: Callable[[], Awaitable[str | None]]
     close: Callable[[], Awaitable[None]] = _nothing
     alive: Callable[[], bool] = lambda: True
+    details: Callable[[], Mapping[str, object]] = dict
+    """More that `/health` should say."""
     cancel_on_disconnect: bool = False
     loads_ahead: bool = False
     """Whether `load` may run before the port is bound, while the service before is still getting ready."""
@@ -160,7 +162,7 @@ class HttpDaemon:
         detail, ready = self.readiness.status, self.readiness.ready
         if ready and not self.alive():
             detail, ready = "stuck: no progress, restart it", False
-        body = {"status": "ready" if ready else "not ready", "detail": detail}
+        body = {"status": "ready" if ready else "not ready", "detail": detail, **self.details()}
         return web.json_response(body, status=200 if ready else 503)
 
     async def _metrics(self, _request: web.Request) -> web.Response:

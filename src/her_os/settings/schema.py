@@ -27,6 +27,28 @@ class Assistant(Section, frozen=True):
     busy_cue: str = "One moment."
 
 
+class Trunk(Section, frozen=True):
+    """An account of ours at a PBX or provider. Its password is a secret, named by `secret_name`."""
+
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+    user: str
+    servers: Annotated[tuple[str, ...], Meta(min_length=1)]
+    """`host` or `host:port`, the preferred one first; the next is used while one does not answer."""
+    domain: str = ""
+    """The domain of the account, where it is not the first server's host."""
+    expires_s: Annotated[int, Meta(ge=30, le=86_400)] = 300
+
+    @property
+    def secret_name(self) -> str:
+        """Where the password stands in the secrets file."""
+        return f"HER_OS_TRUNK_{self.name.upper()}_PASSWORD"
+
+    @property
+    def domain_name(self) -> str:
+        """The host of the account's address of record."""
+        return self.domain or self.servers[0].rpartition("@")[2].partition(":")[0]
+
+
 class Phone(Section, frozen=True):
     """The phone loop: SIP, RTP, API, recordings."""
 
@@ -42,6 +64,19 @@ class Phone(Section, frozen=True):
     allowlist: tuple[str, ...] = ()
     """Account names that may call from beyond loopback; empty: every account that `her-os phone add` made."""
     max_calls: Positive = 2
+    max_calls_per_source: Annotated[int, Meta(ge=0)] = 0
+    """Calls at once from one address; 0: `max_calls` alone rules."""
+    requests_per_minute: Annotated[int, Meta(ge=0)] = 60
+    """Calls and registrations, with or without a password, from one address beyond this machine; 0 no limit."""
+    audiosocket_host: str = "127.0.0.1"
+    audiosocket_port: Port = 0
+    """Where Asterisk's AudioSocket may bring calls; 0: nowhere. It has no password."""
+    dial_allowlist: tuple[str, ...] = ()
+    """Numbers and `sip:user@host` that we may call, `*` for any characters; empty: the phones registered here only."""
+    ring_timeout_s: Positive = 45
+    """How long a call of ours may ring."""
+    trunks: tuple[Trunk, ...] = ()
+    """PBXes and providers to register at; calls that come by them are answered."""
     codecs: tuple[Literal["G722", "PCMU", "PCMA"], ...] = ("G722", "PCMU", "PCMA")
     record_calls: bool = True
     call_log: bool = True

@@ -6,6 +6,7 @@ Never from the command line.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import msgspec
 
 from her_os.contracts.errors import ConfigError
 
+_TRUNK = re.compile(r"HER_OS_TRUNK_([A-Z][A-Z0-9_]*)_PASSWORD")
 _NAMES = {
     "stt_token": "HER_OS_STT_TOKEN",
     "tts_token": "HER_OS_TTS_TOKEN",
@@ -32,6 +34,8 @@ class Secrets(msgspec.Struct, frozen=True):
     loader_token: str
     mail_password: str = ""
     """Of `mail.user`; empty where none is needed."""
+    trunk_passwords: dict[str, str] = {}
+    """By the name of the trunk (`phone.trunks`)."""
 
     def __repr__(self) -> str:
         return "Secrets(...)"
@@ -70,4 +74,9 @@ def load_secrets(file: Path, environ: Mapping[str, str] | None = None) -> Secret
                 file=str(path),
                 field=_NAMES[field],
             )
-    return Secrets(**found, mail_password=values.get("HER_OS_MAIL_PASSWORD", ""))
+    trunks = {name: value for name, value in values.items() if _TRUNK.fullmatch(name)}
+    return Secrets(
+        **found,
+        mail_password=values.get("HER_OS_MAIL_PASSWORD", ""),
+        trunk_passwords={_TRUNK.sub(r"\1", name).lower(): value for name, value in trunks.items()},
+    )

@@ -75,6 +75,11 @@ class SipLine:
         return self._session.codec if self._session else ""
 
     @property
+    def media_port(self) -> int:
+        """The UDP port our side receives sound on; the one above takes RTCP."""
+        return self._rtp.local_port
+
+    @property
     def answered(self) -> bool:
         """Whether the call is up."""
         return self._call is not None and self._call.state in (CallState.ANSWERED, CallState.CONFIRMED)
@@ -141,6 +146,10 @@ class SipLine:
             self._holding = before
             raise
 
+    async def transfer(self, target: str) -> None:
+        """Put the far end through to `target` (a SIP URI), blindly. Raises as `SipCall.transfer`."""
+        await self._live_call().transfer(target)
+
     async def probe(self) -> bool:
         """Whether the far end still has this call; ends the call when it has not."""
         return await self._live_call().probe()
@@ -188,6 +197,7 @@ class SipLine:
     def on_call_ended(self, reason: str) -> None:
         """See CallMedia."""
         self.ended_reason = reason
+        self._rtp.tell_no_more()
         self._stopping = asyncio.create_task(asyncio.to_thread(self._rtp.stop), name=f"stop media of {self.call_id}")
         self._ended.set()
         if self._listener is None:
@@ -234,6 +244,59 @@ class SipLine:
         return host, port
 
 
+class OutgoingCall:
+    """A call of ours before it is placed: its `line` exists, its media ports are bound. Then `place`, or `abandon`.
+
+    Raises CapacityError when no media port is free.
+    """
+
+    def __init__(
+        self,
+        agent: UserAgent,
+        target: str,
+        destination: Address,
+        ports: PortPool,
+        *,
+        bind_host: str = "0.0.0.0",  # noqa: S104 - media must reach us from the peer's network
+        codecs: Sequence[str] = DEFAULT_CODECS,
+        caller: CallerInfo | None = None,
+    ) -> None:
+        call_id = secrets.token_hex(6)
+        rtp = RtpSession(bind_host, ports, call_id=call_id)
+        negotiator = Negotiator(agent.signalling.local_host(destination[0]), rtp.local_port, codecs)
+        self.line = SipLine(call_id, caller or CallerInfo(uri=target), rtp, negotiator)
+        self._agent, self._target, self._destination = agent, target, destination
+
+    async def place(
+        self,
+        *,
+        credentials: Credentials | None = None,
+        display_name: str = "",
+        on_progress: Callable[[SipResponse], None] | None = None,
+    ) -> None:
+        """Call, and return when it is answered. Cancelling the task sends CANCEL. A call that fails is abandoned.
+
+        Raises CallRefused, RequestTimeout, NotAcceptable, ProtocolError.
+        """
+        try:
+            call = await self._agent.invite(
+                self._target,
+                self.line,
+                credentials=credentials,
+                display_name=display_name,
+                destination=self._destination,
+                on_progress=on_progress,
+            )
+        except BaseException:
+            await self.abandon()
+            raise
+        self.line.attach(call)
+
+    async def abandon(self) -> None:
+        """Free the media ports of a call that is not placed after all."""
+        await self.line.abandon()
+
+
 async def place_call(
     agent: UserAgent,
     target: str,
@@ -250,21 +313,6 @@ async def place_call(
     Raises CallRefused, RequestTimeout, NotAcceptable, ProtocolError, CapacityError.
     """
     destination = await agent.destination_of(target)
-    call_id = secrets.token_hex(6)
-    rtp = RtpSession(bind_host, ports, call_id=call_id)
-    negotiator = Negotiator(agent.signalling.local_host(destination[0]), rtp.local_port, codecs)
-    line = SipLine(call_id, CallerInfo(uri=target), rtp, negotiator)
-    try:
-        call = await agent.invite(
-            target,
-            line,
-            credentials=credentials,
-            display_name=display_name,
-            destination=destination,
-            on_progress=on_progress,
-        )
-    except BaseException:
-        await line.abandon()
-        raise
-    line.attach(call)
-    return line
+    call = OutgoingCall(agent, target, destination, ports, bind_host=bind_host, codecs=codecs)
+    await call.place(credentials=credentials, display_name=display_name, on_progress=on_progress)
+    return call.line

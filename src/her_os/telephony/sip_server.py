@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from her_os.contracts.call_line import CallerInfo
 from her_os.contracts.errors import CallEnded, HerOsError, ProtocolError
 from her_os.settings.schema import Phone
 from her_os.telephony.rtp.ports import PortPool
-from her_os.telephony.sip.access import LOOPBACK_NETWORKS, AccessPolicy
+from her_os.telephony.sip.access import LOOPBACK_NETWORKS, AccessPolicy, Admitted
 from her_os.telephony.sip.accounts import AccountStore
 from her_os.telephony.sip.authenticator import DigestAuthenticator
 from her_os.telephony.sip.calls import SipCall
-from her_os.telephony.sip.errors import NotAcceptable
+from her_os.telephony.sip.dial_plan import DialPlan
+from her_os.telephony.sip.errors import NotAcceptable, RequestTimeout
 from her_os.telephony.sip.lexing import readable
+from her_os.telephony.sip.limits import CallLimit, RateLimit
 from her_os.telephony.sip.message import SipRequest
+from her_os.telephony.sip.refusal_log import RefusalLog
 from her_os.telephony.sip.registrar import Registrar
+from her_os.telephony.sip.registration import RetryRules
 from her_os.telephony.sip.responses import Refusal
 from her_os.telephony.sip.timers import Timers
+from her_os.telephony.sip.trunks import Trunks
 from her_os.telephony.sip.user_agent import UserAgent
 from her_os.telephony.sip.via import Address
-from her_os.telephony.sip_line import SipLine
+from her_os.telephony.sip_line import OutgoingCall, SipLine
 
 log = logging.getLogger(__name__)
 OnCall = Callable[[SipLine], Awaitable[None]]
+Place = Callable[[], Awaitable[None]]
+Talk = Callable[[SipLine, Place], Awaitable[object]]
 Admit = Callable[[CallerInfo], Refusal | None]
 STOP_GRACE_S = 2.0
 
@@ -49,13 +56,20 @@ class SipServer:
         timers: Timers | None = None,
         trusted_networks: Sequence[str] = LOOPBACK_NETWORKS,
         silence_s: float = 30.0,
+        trunk_passwords: Mapping[str, str] | None = None,
+        trunk_rules: RetryRules | None = None,
     ) -> None:
         self._phone, self._on_call, self._admit, self._silence_s = phone, on_call, admit, silence_s
         self.registrar = Registrar()
         authenticator = DigestAuthenticator(phone.realm, accounts.secrets_of)
-        self._access = AccessPolicy(authenticator, phone.allowlist, trusted_networks)
+        self.refusals = RefusalLog()
+        self._access = AccessPolicy(authenticator, phone.allowlist, trusted_networks, self.refusals)
+        self._rate = RateLimit(phone.requests_per_minute)
+        self._limit = CallLimit(phone.max_calls_per_source)
         self._ports = PortPool(phone.rtp_port_min, phone.rtp_port_max)
         self._agent = UserAgent(handler=self, advertised_host=phone.advertised_host, timers=timers)
+        self.trunks = Trunks(self._agent, phone.trunks, trunk_passwords or {}, trunk_rules)
+        self.dial_plan = DialPlan(self.registrar, self.trunks, phone.dial_allowlist)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -63,6 +77,7 @@ class SipServer:
         """Listen. Raises ConfigError when the port is taken."""
         await self._agent.start(self._phone.sip_host, self._phone.sip_port)
         log.info("SIP on %s:%d/udp", self._agent.signalling.transport.host, self.port)
+        self.trunks.start()
 
     @property
     def port(self) -> int:
@@ -77,6 +92,7 @@ class SipServer:
     async def stop(self) -> None:
         """Refuse new calls, hang up live ones, wait a bounded time for both ends, close. Idempotent."""
         self._stopping = True
+        await self.trunks.stop()
         await self._agent.hang_up_all(STOP_GRACE_S)
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=STOP_GRACE_S)
@@ -86,22 +102,104 @@ class SipServer:
                 await asyncio.wait(late)
         await self._agent.stop()
 
+    # --- calls of ours ------------------------------------------------------------------------
+
+    async def dial(self, target: str, talk: Talk) -> SipLine:
+        """Call `target` if the dial plan allows it; returns the line once it is answered and `talk` has it.
+
+        `talk(line, place)` holds the call as `on_call` does; it must await `place` to have it placed. Raises
+        DialRefused, CallRefused, RequestTimeout, CapacityError, NotAcceptable, and whatever `talk` raises before.
+        """
+        route = self.dial_plan.route(target)
+        destination = route.destination or await self._agent.destination_of(route.uri)
+        bound = self._agent.signalling.transport.host
+        caller = CallerInfo(route.uri, account=target if route.destination else "")
+        call = OutgoingCall(
+            self._agent,
+            route.uri,
+            destination,
+            self._ports,
+            bind_host=bound,
+            codecs=self._phone.codecs,
+            caller=caller,
+        )
+        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def place() -> None:
+            log.info("call %s: dialling %s", call.line.call_id, route.uri)
+            await call.place(credentials=route.credentials)
+            if not answered.done():
+                answered.set_result(None)
+
+        task = asyncio.create_task(self._hold_placed(call, place, talk, answered), name=f"call {call.line.call_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            async with asyncio.timeout(self._phone.ring_timeout_s):
+                await asyncio.shield(answered)
+        except TimeoutError as error:
+            raise RequestTimeout(f"{target} did not answer within {self._phone.ring_timeout_s} s") from error
+        finally:
+            if not answered.done() or answered.cancelled() or answered.exception():
+                task.cancel()
+                await asyncio.wait({task})
+        return call.line
+
+    async def _hold_placed(self, call: OutgoingCall, place: Place, talk: Talk, answered: asyncio.Future[None]) -> None:
+        """The task that owns one call of ours."""
+        try:
+            await talk(call.line, place)
+        except Exception as error:
+            if not answered.done():
+                answered.set_exception(error)
+            else:
+                log.exception("call %s failed", call.line.call_id)
+        finally:
+            if answered.done() and not answered.exception():
+                await call.line.hang_up("the conversation is over")
+            else:
+                await call.abandon()
+
+    def line_of(self, call_id: str) -> SipLine | None:
+        """The live line of that name."""
+        return next((line for line in self.lines() if line.call_id == call_id), None)
+
+    def lines(self) -> list[SipLine]:
+        """Every call that has a line, ringing or up."""
+        return [call.media for call in self._agent.calls if call.has_media and isinstance(call.media, SipLine)]
+
     # --- AgentHandler -------------------------------------------------------------------------
 
     def authorize(self, request: SipRequest, source: Address) -> CallerInfo | Refusal:
         """See AgentHandler."""
         if self._stopping:
             return Refusal(503, "shutting down")
-        verdict = self._access.check(request, source)
+        trunk = self.trunks.of_call(request, source)
+        verdict = self._check_rate(request, source)
+        if verdict is None and trunk is not None:
+            verdict = Admitted(trunk.trunk.name)
+        verdict = verdict or self._access.check(request, source)
         if isinstance(verdict, Refusal):
             return verdict
+        if crowd := self._limit.check(source[0]):
+            self.refusals.tell("calls", "INVITE", source[0], crowd.reason)
+            return crowd
         sender = request.from_
         caller = CallerInfo(readable(sender.uri), readable(sender.display_name), verdict.account)
         refusal = self._admit(caller)
         if refusal is not None:
-            log.info("call from %s refused: %d %s", caller.uri, refusal.status, refusal.reason)
+            self.refusals.tell("busy", "INVITE", source[0], f"{refusal.status} {refusal.reason}")
             return refusal
         return caller
+
+    def _check_rate(self, request: SipRequest, source: Address) -> Refusal | None:
+        """This machine may ask as often as it likes."""
+        if self._access.is_trusted(source[0]):
+            return None
+        refusal = self._rate.check(source[0])
+        if refusal is not None:
+            self.refusals.tell("rate", request.method, source[0], refusal.reason)
+        return refusal
 
     def on_invite(self, call: SipCall, caller: CallerInfo) -> None:
         """See AgentHandler."""
@@ -115,13 +213,16 @@ class SipServer:
             return
         call.ring()
         log.info("call %s rings, by way of %s:%d", line.call_id, *call.peer)
+        host = call.source[0]
+        self._limit.began(host)
         task = asyncio.create_task(self._look_after(line), name=f"call {line.call_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: self._limit.ended(host))
 
     def on_register(self, request: SipRequest, source: Address) -> Refusal | list[tuple[str, str]]:
         """See AgentHandler."""
-        verdict = self._access.check(request, source)
+        verdict = self._check_rate(request, source) or self._access.check(request, source)
         if isinstance(verdict, Refusal):
             return verdict
         return self.registrar.register(request, source, verdict.account)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from her_os.telephony.rtp.latch import PROBATION, SETTLED, SILENT_S, SourceLatch
+from her_os.telephony.rtp.latch import MOVED_S, PROBATION, SETTLED, SourceLatch
 
 SIGNALLED = ("10.0.0.5", 4_000)
 OTHER_PORT = ("10.0.0.5", 4_777)
@@ -50,12 +50,13 @@ def test_the_signalled_host_takes_the_line_back_while_it_is_young() -> None:
 def test_a_settled_source_cannot_be_hijacked() -> None:
     latch = SourceLatch(SIGNALLED)
     talk(latch, SIGNALLED, SETTLED)
-    assert not any(talk(latch, ATTACKER, 100, ssrc=7, first=SETTLED + 1, at=0.5))
-    assert not any(talk(latch, OTHER_PORT, 100, ssrc=7, first=SETTLED + 1, at=0.5)), "not even from its own host"
+    assert not any(talk(latch, ATTACKER, 100, ssrc=8, first=SETTLED + 1, at=0.5))
+    assert not any(talk(latch, ATTACKER, 40, ssrc=7, first=SETTLED + 1, at=0.5)), "not even with its SSRC"
+    assert not any(talk(latch, OTHER_PORT, 100, ssrc=8, first=SETTLED + 1, at=0.5)), "not even from its own host"
     assert latch.remote == SIGNALLED
     settled_nat = SourceLatch(SIGNALLED)
     talk(settled_nat, NAT, SETTLED + PROBATION)
-    assert not any(talk(settled_nat, ATTACKER, 30, at=1.0))
+    assert not any(talk(settled_nat, ATTACKER, 20, at=1.0))
     assert not any(settled_nat.accept(SIGNALLED, 9, 100, 1.0) for _ in range(20)), "one forged packet again and again"
     assert settled_nat.remote == NAT
 
@@ -86,7 +87,7 @@ def test_the_signalled_port_takes_the_line_back_from_another_of_its_host() -> No
 def test_a_silent_source_may_move_with_its_ssrc_only() -> None:
     latch = SourceLatch(SIGNALLED)
     talk(latch, SIGNALLED, SETTLED)
-    later = SETTLED * 0.02 + SILENT_S
+    later = SETTLED * 0.02 + MOVED_S
     assert not any(talk(latch, ATTACKER, 20, ssrc=8, first=SETTLED + 1, at=later))
     assert talk(latch, NAT, PROBATION, ssrc=7, first=SETTLED + 1, at=later)[-1]
     assert latch.remote == NAT

@@ -26,9 +26,9 @@ class RawPeer(asyncio.DatagramProtocol):
         self.tag, self.call_id = secrets.token_hex(4), secrets.token_hex(8)
         self.to_tag = ""
 
-    async def open(self) -> None:
+    async def open(self, host: str = "127.0.0.1") -> None:
         loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(host, 0))
         self.port = self._transport.get_extra_info("sockname")[1]
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
@@ -77,6 +77,12 @@ class RawPeer(asyncio.DatagramProtocol):
         assert message.method == method
         return message
 
+    async def received_any(self) -> SipRequest:
+        """The next message, which must be a request."""
+        message = await self.next()
+        assert isinstance(message, SipRequest), message
+        return message
+
     def reply(self, request: SipRequest, status: int, *, extra: str = "", body: str = "") -> None:
         vias = "".join(f"Via: {line}\r\n" for line in request.headers.lines("Via"))
         to = request.headers.get("To") + ("" if request.to.tag else f";tag={self.tag}")
@@ -93,9 +99,9 @@ class RawPeer(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def raw_peer(server_port: int) -> AsyncIterator[RawPeer]:
+async def raw_peer(server_port: int, host: str = "127.0.0.1") -> AsyncIterator[RawPeer]:
     peer = RawPeer(server_port)
-    await peer.open()
+    await peer.open(host)
     try:
         yield peer
     finally:

@@ -53,9 +53,9 @@ async def test_methods_we_do_not_serve(peer: RawPeer, method: str, status: int) 
 
 
 async def test_extensions_we_do_not_have(peer: RawPeer, desk: Desk) -> None:
-    peer.send(peer.request("INVITE", body=OFFER, extra="Require: 100rel, timer\r\n"))
+    peer.send(peer.request("INVITE", body=OFFER, extra="Require: 100rel, timer, replaces\r\n"))
     response = await peer.response(420)
-    assert response.headers.get("Unsupported") == "100rel, timer"
+    assert response.headers.get("Unsupported") == "100rel, replaces"
     assert not desk.calls
 
 

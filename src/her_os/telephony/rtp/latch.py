@@ -7,9 +7,9 @@ Pure: addresses, SSRC, sequence and time are arguments. Addresses are numeric (h
     another host (the peer is        latches after PROBATION packets in sequence of one SSRC, if nothing
       behind a NAT)                    came from the signalled host, which takes the line back whenever it speaks:
                                        within the first SETTLED packets at once, later after PROBATION
-    any other source, once latched   refused, until the latched one has been silent for SILENT_S seconds; then, after
-                                       PROBATION, another port of the peer's host, or any source that goes on with
-                                       the same SSRC (a NAT that rebound, a phone that roamed)
+    any other source, once latched   refused, until the latched one has been silent: after MOVED_S seconds any source
+                                       that goes on with the same SSRC (a NAT that rebound, a phone that roamed),
+                                       after SILENT_S another port of the peer's host; both after PROBATION
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ Address = tuple[str, int]
 
 PROBATION = 3
 SETTLED = 25
+MOVED_S = 1.0
 SILENT_S = 3.0
 _SEQUENCE_SLACK = 50
 
@@ -76,14 +77,16 @@ class SourceLatch:
             if self._accepted < SETTLED or self._passed_probation(source, ssrc, sequence):
                 self._accepted = 0
                 return self._take(source, ssrc, now)
-        elif (
-            now - self._t_last >= SILENT_S
-            and (ssrc == self._ssrc or self.is_peer_host(source[0]))
-            and self._passed_probation(source, ssrc, sequence)
-        ):
+        elif self._may_have_moved(source, ssrc, now - self._t_last) and self._passed_probation(source, ssrc, sequence):
             return self._take(source, ssrc, now)
         self.refused += 1
         return False
+
+    def _may_have_moved(self, source: Address, ssrc: int, silent_s: float) -> bool:
+        """The SSRC is 32 random bits that only the peer, or somebody who hears the call anyway, can know."""
+        if ssrc == self._ssrc:
+            return silent_s >= MOVED_S
+        return silent_s >= SILENT_S and self.is_peer_host(source[0])
 
     def _take(self, source: Address, ssrc: int, now: float) -> bool:
         if source != self._latched:

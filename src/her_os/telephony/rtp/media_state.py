@@ -39,6 +39,8 @@ class MediaState:
     observer: WireObserver | None = None
     t_last_received: float = 0.0
     closed: bool = False
+    deaf: bool = False
+    """The listener has been told of the end, so of nothing else."""
     _complaints: int = 0
 
     def complain(self, what: str) -> None:
@@ -51,7 +53,7 @@ class MediaState:
         """From a media thread: call `tell` with the listener on the event loop, unless the session has closed."""
 
         def deliver() -> None:
-            if not self.closed and self.listener is not None:
+            if not self.closed and not self.deaf and self.listener is not None:
                 tell(self.listener)
 
         if self.loop is not None:

@@ -140,6 +140,10 @@ class RtpSession:
                 },
             )
 
+    def tell_no_more(self) -> None:
+        """Deliver nothing to the listener from now on. `stop` follows."""
+        self._state.deaf = True
+
     def stop(self) -> None:
         """End both threads (within a tick and a packet) and free the ports. Idempotent."""
         if self._state.closed:

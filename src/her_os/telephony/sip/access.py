@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from her_os.contracts.errors import ConfigError
 from her_os.telephony.sip.authenticator import DigestAuthenticator
 from her_os.telephony.sip.message import SipRequest
+from her_os.telephony.sip.refusal_log import RefusalLog
 from her_os.telephony.sip.responses import Refusal
 from her_os.telephony.sip.via import Address
 
@@ -24,8 +24,6 @@ _WHAT_TO_DO = {
     "an algorithm we did not offer": "set the phone to MD5 digest, or to choose by itself",
 }
 """By what the authenticator found; other problems mend themselves when the phone asks again."""
-_QUIET_S = 10.0
-_MAX_SOURCES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +41,16 @@ class AccessPolicy:
         authenticator: DigestAuthenticator,
         allowlist: Sequence[str] = (),
         trusted_networks: Sequence[str] = LOOPBACK_NETWORKS,
+        refusals: RefusalLog | None = None,
     ) -> None:
         self._authenticator = authenticator
         self._allowlist = frozenset(allowlist)
         self._trusted = [ipaddress.ip_network(network) for network in trusted_networks]
-        self._refused: dict[str, tuple[float, int]] = {}
+        self._refusals = refusals or RefusalLog()
 
     def check(self, request: SipRequest, source: Address) -> Admitted | Refusal:
         """Judge a request from `source`."""
-        if self._is_trusted(source[0]):
+        if self.is_trusted(source[0]):
             return Admitted()
         try:
             result = self._authenticator.verify(request)
@@ -63,33 +62,21 @@ class AccessPolicy:
         if result.username:
             why = f"account {result.username} is not in phone.allowlist"
             what_to_do = "add it there and restart, or empty the list, which lets every account call"
-            self._tell(request, source, f"{why}; {what_to_do}")
+            self._refusals.tell("account", request.method, source[0], f"{why}; {what_to_do}")
             return Refusal(403, f"{why}; {what_to_do}", phrase=f"Forbidden: {why}")
         challenges = tuple(self._authenticator.challenges(stale=result.stale))
         if "Authorization" not in request.headers:
             return Refusal(401, _ASKS_FOR_ACCOUNT, challenges)
         what_to_do = _WHAT_TO_DO.get(result.problem, "the phone should ask again by itself")
         if not result.stale:
-            self._tell(request, source, f"{result.problem}; {what_to_do}")
+            self._refusals.tell("password", request.method, source[0], f"{result.problem}; {what_to_do}")
         return Refusal(401, f"{result.problem}; {what_to_do}", challenges)
 
-    def _is_trusted(self, host: str) -> bool:
+    def is_trusted(self, host: str) -> bool:
+        """Whether this address needs no password: this machine's own, as a rule."""
         try:
             address = ipaddress.ip_address(host.partition("%")[0])
         except ValueError:
             return False
         address = getattr(address, "ipv4_mapped", None) or address
         return any(address in network for network in self._trusted)
-
-    def _tell(self, request: SipRequest, source: Address, why: str) -> None:
-        """One line per source and ten seconds, with a count: a scanner must not fill the journal."""
-        now = time.monotonic()
-        since, skipped = self._refused.get(source[0], (-_QUIET_S, 0))
-        if now - since < _QUIET_S:
-            self._refused[source[0]] = (since, skipped + 1)
-            return
-        if len(self._refused) >= _MAX_SOURCES:
-            self._refused.clear()
-        self._refused[source[0]] = (now, 0)
-        more = f" (and {skipped} more since)" if skipped else ""
-        log.warning("refused %s from %s: %s%s", request.method, source[0], why, more)

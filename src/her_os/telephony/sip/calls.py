@@ -16,11 +16,20 @@ from her_os.telephony.sip.invites import InviteExchange, refusal_of
 from her_os.telephony.sip.message import SipRequest, SipResponse
 from her_os.telephony.sip.responses import Refusal, make_response
 from her_os.telephony.sip.server_transactions import InviteServerTransaction, ServerTransaction
+from her_os.telephony.sip.session_timer import (
+    SessionInterval,
+    SessionTimer,
+    answer_interval,
+    answered_interval,
+    request_headers,
+)
 from her_os.telephony.sip.signalling import Signalling
+from her_os.telephony.sip.transfers import PATIENCE_S as TRANSFER_PATIENCE_S
+from her_os.telephony.sip.transfers import Transfer
 from her_os.telephony.sip.via import Address
 
 log = logging.getLogger(__name__)
-ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"
+ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, NOTIFY"
 SDP_TYPE = "application/sdp"
 PATIENCE_S = 2.0
 """How long whoever hangs up waits for the far end to confirm it."""
@@ -83,6 +92,9 @@ class SipCall:
         self._confirmed = asyncio.Event()
         self._inviting = False
         self._bye_when_confirmed = False
+        self._transfer: Transfer | None = None
+        self._session_timer = SessionTimer(self.reinvite, self._bye_and_end)
+        self._session: SessionInterval | None = None
         if transaction is None:
             self._confirmed.set()
 
@@ -98,9 +110,19 @@ class SipCall:
         self._media = media
 
     @property
+    def has_media(self) -> bool:
+        """Whether `media` is set."""
+        return self._media is not None
+
+    @property
     def peer(self) -> Address:
         """Where the far end's messages go to."""
         return self.dialog.destination
+
+    @property
+    def source(self) -> Address:
+        """Where the call came from; for a call of ours, where it went."""
+        return self._transaction.source if self._transaction is not None else self.peer
 
     @property
     def local_host(self) -> str:
@@ -129,7 +151,9 @@ class SipCall:
         if self.state is not CallState.RINGING or self._transaction is None:
             raise CallEnded("the caller has gone")
         self.state = CallState.ANSWERED
-        self._answer_invite(self._transaction, body, is_offer=is_offer)
+        agreed, pairs = answer_interval(self.invite.headers, self._signalling.timers)
+        self._keep_session(agreed)
+        self._answer_invite(self._transaction, body, pairs, is_offer=is_offer)
 
     def reject(self, refusal: Refusal, ended_reason: str = "") -> None:
         """Refuse a ringing call. Nothing happens when it is over already."""
@@ -165,10 +189,21 @@ class SipCall:
             self._bye_and_end("the answer in the ACK could not be handled")
             raise
 
-    def _answer_invite(self, transaction: InviteServerTransaction, body: bytes, *, is_offer: bool) -> None:
+    def _answer_invite(
+        self, transaction: InviteServerTransaction, body: bytes, pairs: Pairs, *, is_offer: bool
+    ) -> None:
         self._pending_invite, self._awaiting_answer = transaction, is_offer
         transaction.on_unacknowledged = lambda: self._unacknowledged(transaction)
-        self._respond(transaction, 200, [("Content-Type", SDP_TYPE)], body)
+        self._respond(transaction, 200, [("Content-Type", SDP_TYPE), ("Supported", "timer"), *pairs], body)
+
+    def _keep_session(self, agreed: SessionInterval | None) -> None:
+        self._session = agreed
+        self._session_timer.set(agreed)
+
+    def agreed_by(self, response: SipResponse) -> None:
+        """The 2xx of an INVITE of ours says how long the session lasts without a refresh."""
+        if self.state is not CallState.ENDED:
+            self._keep_session(answered_interval(response.headers, self._signalling.timers))
 
     def _unacknowledged(self, transaction: InviteServerTransaction) -> None:
         if self._pending_invite is transaction:
@@ -192,6 +227,9 @@ class SipCall:
             self._respond(transaction, 200 if understood else 415)
         elif request.method == "OPTIONS":
             self._respond(transaction, 200)
+        elif request.method == "NOTIFY":
+            understood = self._transfer is not None and self._transfer.on_notify(request)
+            self._respond(transaction, 200 if understood else 481)
         else:
             self._respond(transaction, 405)
 
@@ -213,14 +251,20 @@ class SipCall:
             offered = bool(request.body)
             if offered and request.content_type not in (SDP_TYPE, ""):
                 raise BadRequest(415, "only application/sdp is understood")  # noqa: TRY301
+            agreed, pairs = answer_interval(request.headers, self._signalling.timers)
             body = self.media.answer_offer(request.body) if offered else self.media.make_offer()
         except BadRequest as error:
-            return self._respond(transaction, error.status, [("Accept", SDP_TYPE)])
+            return self._respond(transaction, error.status, [("Accept", SDP_TYPE), self._least_interval])
         except (NotAcceptable, ProtocolError) as error:
             return self._respond(transaction, 488, Refusal(488, error.message).header_pairs())
         if contact := request.contact:
             self.dialog.refresh_target(contact.uri)
-        return self._answer_invite(transaction, body, is_offer=not offered)
+        self._keep_session(agreed)
+        return self._answer_invite(transaction, body, pairs, is_offer=not offered)
+
+    @property
+    def _least_interval(self) -> tuple[str, str]:
+        return "Min-SE", str(self._signalling.timers.min_session_s)
 
     def _respond(self, transaction: ServerTransaction, status: int, extra: Pairs = (), body: bytes = b"") -> None:
         pairs = list(extra)
@@ -251,10 +295,14 @@ class SipCall:
         finally:
             self._inviting = False
         exchange.acknowledge(self.dialog, request)
+        self.agreed_by(response)
         self.media.accept_answer(response.body)
 
     def _build_reinvite(self, extra: Pairs) -> SipRequest:
         headers = [("Contact", self._signalling.contact(self.peer[0])), ("Allow", ALLOW)]
+        session, timers = self._session, self._signalling.timers
+        refresher = "" if session is None else "uac" if session.we_refresh else "uas"
+        headers += request_headers(timers, session.seconds if session else 0, refresher)
         headers += [("Content-Type", SDP_TYPE), *extra]
         return self.dialog.request("INVITE", self._signalling.via(self.peer[0]), headers, self.media.make_offer())
 
@@ -263,6 +311,25 @@ class SipCall:
         response = await self._exchange("INFO", [("Content-Type", content_type)], body)
         if response.status >= 300:
             raise CallRefused(response.status, response.phrase)
+
+    async def transfer(self, target: str, patience_s: float = TRANSFER_PATIENCE_S) -> None:
+        """Ask the far end to call `target` (a SIP URI) instead of us, and leave the call once it does.
+
+        Raises CallRefused when the far end does not transfer calls or cannot reach the target (the call then goes on),
+        RequestTimeout, CallEnded when the far end hung up meanwhile.
+        """
+        self._transfer = Transfer()
+        me = self._signalling.contact(self.peer[0])
+        try:
+            response = await self._exchange(
+                "REFER", [("Refer-To", f"<{target}>"), ("Referred-By", me), ("Contact", me)]
+            )
+            if response.status >= 300:
+                raise CallRefused(response.status, response.phrase, refusal_of(response.headers))
+            await self._transfer.result(patience_s)
+        finally:
+            self._transfer = None
+        await self.bye("transferred")
 
     async def probe(self) -> bool:
         """Ask whether the far end still has this call (OPTIONS in the dialog); ends the call when it has not."""
@@ -289,6 +356,7 @@ class SipCall:
             return
         confirmed = self.state is CallState.CONFIRMED
         self.state = CallState.ENDED
+        self._session_timer.stop()
         self.media.on_call_ended(reason or "we hung up")
         if not confirmed and not await self._confirmed_within(patience_s):
             self._bye_when_confirmed = True
@@ -339,6 +407,9 @@ class SipCall:
     def _end(self, reason: str) -> None:
         if self.state is not CallState.ENDED:
             self.state = CallState.ENDED
+            self._session_timer.stop()
+            if self._transfer is not None:
+                self._transfer.ended()
             self._confirmed.set()
             try:
                 if self._media is not None:

@@ -13,6 +13,7 @@ from her_os.telephony.sip.errors import CallRefused, RequestTimeout
 from her_os.telephony.sip.headers import Headers
 from her_os.telephony.sip.lexing import parse_parameters, split_outside
 from her_os.telephony.sip.message import SipRequest, SipResponse
+from her_os.telephony.sip.session_timer import least_interval
 from her_os.telephony.sip.signalling import BuildRequest, Signalling, authorization
 from her_os.telephony.sip.via import Address
 
@@ -43,11 +44,17 @@ class InviteExchange:
         """
         tried = 0
         extra: tuple[tuple[str, str], ...] = ()
+        longer: list[tuple[str, str]] = []
         while True:
             request = self._build(extra)
+            for name, value in longer:
+                request.headers.set(name, value)
             response = await self._attempt(request)
             if response.status < 300:
                 return request, response
+            if response.status == 422 and not longer and not self._cancelled:
+                longer = least_interval(response.headers)
+                continue
             header = authorization(request, response, self._credentials, tried=tried)
             if header is None or self._cancelled:
                 raise CallRefused(response.status, response.phrase, refusal_of(response.headers))

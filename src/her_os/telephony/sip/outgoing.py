@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 from her_os.telephony.sip.calls import ALLOW, SDP_TYPE, CallMedia
 from her_os.telephony.sip.dialogs import new_tag
@@ -11,11 +12,20 @@ from her_os.telephony.sip.digest import Credentials
 from her_os.telephony.sip.headers import Headers
 from her_os.telephony.sip.lexing import int_or_none
 from her_os.telephony.sip.message import SipRequest
+from her_os.telephony.sip.session_timer import request_headers
 from her_os.telephony.sip.signalling import BuildRequest, Signalling
 from her_os.telephony.sip.uri import bracketed, format_name_address, parse_uri
 from her_os.telephony.sip.via import Address
 
 Pairs = Iterable[tuple[str, str]]
+
+
+@dataclass
+class RequestStart:
+    """What every attempt of a request keeps, or counts up."""
+
+    call_id: str = field(default_factory=lambda: secrets.token_hex(12))
+    cseq: int = 0
 
 
 class OutgoingRequests:
@@ -30,13 +40,28 @@ class OutgoingRequests:
         """INVITE with the media's offer."""
         host = parse_uri(target).host if credentials else self._signalling.local_host(destination[0])
         me = self._me(credentials, host)
-        headers = [("Allow", ALLOW), ("Content-Type", SDP_TYPE)]
+        headers = [("Allow", ALLOW), *request_headers(self._signalling.timers), ("Content-Type", SDP_TYPE)]
         return self._builder("INVITE", target, target, me, destination, headers, display_name, media.make_offer)
 
-    def register(self, registrar: str, destination: Address, credentials: Credentials, expires_s: int) -> BuildRequest:
+    def registration(self) -> RequestStart:
+        """The Call-ID and CSeq of all REGISTERs of one registration."""
+        return RequestStart()
+
+    def register(
+        self,
+        registrar: str,
+        destination: Address,
+        credentials: Credentials,
+        expires_s: int,
+        start: RequestStart,
+        contact_user: str = "",
+    ) -> BuildRequest:
         """REGISTER of our Contact as the account."""
         me = self._me(credentials, parse_uri(registrar).host)
-        return self._builder("REGISTER", registrar, me, me, destination, [("Expires", str(expires_s))])
+        expires = [("Expires", str(expires_s))]
+        return self._builder(
+            "REGISTER", registrar, me, me, destination, expires, start=start, contact_user=contact_user
+        )
 
     def options(self, target: str, destination: Address) -> SipRequest:
         """OPTIONS, once."""
@@ -56,20 +81,23 @@ class OutgoingRequests:
         extra: Pairs,
         display_name: str = "",
         make_body: Callable[[], bytes] = bytes,
+        *,
+        start: RequestStart | None = None,
+        contact_user: str = "",
     ) -> BuildRequest:
-        start = [
+        counted = start or RequestStart()
+        addresses = [
             ("From", format_name_address(sender, display_name, new_tag())),
             ("To", f"<{to}>"),
-            ("Call-ID", secrets.token_hex(12)),
+            ("Call-ID", counted.call_id),
         ]
-        cseq = 0
 
         def build(more: Pairs) -> SipRequest:
-            nonlocal cseq
-            cseq += 1
+            counted.cseq += 1
             headers = Headers([("Via", self._signalling.via(destination[0])), ("Max-Forwards", "70")])
-            own = [("CSeq", f"{cseq} {method}"), ("Contact", self._signalling.contact(destination[0]))]
-            for name, value in [*start, *own, ("User-Agent", "her-os"), *extra, *more]:
+            contact = self._signalling.contact(destination[0], contact_user)
+            own = [("CSeq", f"{counted.cseq} {method}"), ("Contact", contact)]
+            for name, value in [*addresses, *own, ("User-Agent", "her-os"), *extra, *more]:
                 headers.add(name, value)
             return SipRequest(headers=headers, body=make_body(), method=method, uri=uri)
 

@@ -44,9 +44,9 @@ class Signalling:
         """A Via of ours with a fresh branch."""
         return f"SIP/2.0/UDP {bracketed(self.local_host(peer))}:{self.transport.port};branch={new_branch()};rport"
 
-    def contact(self, peer: str) -> str:
-        """Our Contact towards that peer."""
-        return f"<sip:{self._contact_user}@{bracketed(self.local_host(peer))}:{self.transport.port}>"
+    def contact(self, peer: str, user: str = "") -> str:
+        """Our Contact towards that peer, with another user part where one is given."""
+        return f"<sip:{user or self._contact_user}@{bracketed(self.local_host(peer))}:{self.transport.port}>"
 
     async def send(self, request: SipRequest, destination: Address) -> SipResponse:
         """Send one request other than INVITE and wait for its final answer. Raises RequestTimeout.

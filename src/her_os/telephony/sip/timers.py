@@ -1,4 +1,4 @@
-"""The timers of RFC 3261 (section 17 and table 4), in seconds. Tests shrink T1 and everything follows."""
+"""The timers of RFC 3261 (section 17 and table 4) and RFC 4028, in seconds. Tests shrink T1 and everything follows."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ class Timers:
     t1: float = 0.5
     t2: float = 4.0
     t4: float = 5.0
+    session_s: int = 1800
+    """The interval of session timers that we ask for (RFC 4028); 0 asks for none."""
+    min_session_s: int = 90
+    """The shortest that we grant."""
 
     @property
     def timeout(self) -> float:

@@ -9,7 +9,7 @@ import asyncio
 import hmac
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 from her_os.contracts.call_line import CallerInfo
@@ -23,6 +23,7 @@ from her_os.telephony.sip.message import SipRequest, SipResponse
 from her_os.telephony.sip.outgoing import OutgoingRequests, granted_expiry
 from her_os.telephony.sip.responses import Refusal, make_response
 from her_os.telephony.sip.server_transactions import InviteServerTransaction
+from her_os.telephony.sip.session_timer import answer_interval
 from her_os.telephony.sip.signalling import Signalling, resolve
 from her_os.telephony.sip.timers import Timers
 from her_os.telephony.sip.uri import parse_uri
@@ -30,7 +31,11 @@ from her_os.telephony.sip.via import Address
 
 log = logging.getLogger(__name__)
 Pairs = Iterable[tuple[str, str]]
-_UNSUPPORTED_METHODS = {"UPDATE", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER"}
+Renew = Callable[[Address, int], Awaitable[int]]
+EXTENSIONS = {"timer"}
+"""Option tags that a request may require of us."""
+
+_UNSUPPORTED_METHODS = {"UPDATE", "PRACK", "SUBSCRIBE", "PUBLISH", "MESSAGE", "REFER"}
 
 
 class AgentHandler(Protocol):
@@ -129,6 +134,7 @@ class UserAgent:
         call.media = media
         self._calls[dialog.call_id, dialog.local_tag] = call
         try:
+            call.agreed_by(response)
             media.accept_answer(response.body)
         except Exception as error:
             await call.bye("no common codec" if isinstance(error, NotAcceptable | ProtocolError) else "an error")
@@ -143,12 +149,32 @@ class UserAgent:
         Returns the seconds granted; whoever calls it repeats it in time. Raises CallRefused, RequestTimeout.
         """
         destination = destination or await self.destination_of(registrar)
-        build = self._outgoing.register(registrar, destination, credentials, expires_s)
-        response = await self.signalling.exchange(build, destination, credentials)
-        if response.status >= 300:
-            raise CallRefused(response.status, response.phrase, refusal_of(response.headers))
-        own = self.signalling.contact(destination[0])
-        return granted_expiry(response.headers.values("Contact"), own, expires_s)
+        return await self.registrar_client(registrar, credentials)(destination, expires_s)
+
+    def registrar_client(self, registrar: str, credentials: Credentials, contact_user: str = "") -> Renew:
+        """A function that registers (again) at an address for some seconds, always with the same Call-ID.
+
+        It returns the seconds granted, and raises CallRefused and RequestTimeout. An interval that the registrar finds
+        too brief is asked for once more as long as it wants (423).
+        """
+        start = self._outgoing.registration()
+
+        async def once(destination: Address, expires_s: int) -> SipResponse:
+            build = self._outgoing.register(registrar, destination, credentials, expires_s, start, contact_user)
+            return await self.signalling.exchange(build, destination, credentials)
+
+        async def renew(destination: Address, expires_s: int) -> int:
+            response = await once(destination, expires_s)
+            least = response.headers.get("Min-Expires")[:9]
+            if response.status == 423 and least.isdigit() and expires_s < int(least):
+                expires_s = int(least)
+                response = await once(destination, expires_s)
+            if response.status >= 300:
+                raise CallRefused(response.status, response.phrase, refusal_of(response.headers))
+            own = self.signalling.contact(destination[0], contact_user)
+            return granted_expiry(response.headers.values("Contact"), own, expires_s)
+
+        return renew
 
     async def options(self, target: str, *, destination: Address | None = None) -> SipResponse:
         """Ask `target` what it can do. Raises RequestTimeout."""
@@ -162,7 +188,8 @@ class UserAgent:
         try:
             self._dispatch(request, source)
         except BadRequest as error:
-            self._give_up_on(request, source, Refusal(error.status, error.message))
+            headers = (("Min-SE", str(self.signalling.timers.min_session_s)),) if error.status == 422 else ()
+            self._give_up_on(request, source, Refusal(error.status, error.message, headers))
         except ProtocolError as error:
             self._give_up_on(request, source, Refusal(400, error.message))
         except Exception:
@@ -188,7 +215,7 @@ class UserAgent:
             call.acknowledged(request)
 
     def _dispatch(self, request: SipRequest, source: Address) -> None:
-        unsupported = request.headers.tokens("Require") if request.method != "CANCEL" else set[str]()
+        unsupported = request.headers.tokens("Require") - EXTENSIONS if request.method != "CANCEL" else set[str]()
         if request.method == "CANCEL":
             self._on_cancel(request, source)
         elif unsupported:
@@ -201,8 +228,8 @@ class UserAgent:
         elif request.method == "REGISTER":
             self._on_register(request, source)
         elif request.method == "OPTIONS":
-            self._reply(request, source, 200, [("Allow", ALLOW), ("Accept", SDP_TYPE), ("Supported", "")])
-        elif request.method in ("BYE", "INFO"):
+            self._reply(request, source, 200, [("Allow", ALLOW), ("Accept", SDP_TYPE), ("Supported", "timer")])
+        elif request.method in ("BYE", "INFO", "NOTIFY"):
             self._refuse(request, source, Refusal(481))
         else:
             status = 405 if request.method in _UNSUPPORTED_METHODS else 501
@@ -235,6 +262,7 @@ class UserAgent:
         verdict = self._handler.authorize(request, source)
         if isinstance(verdict, Refusal):
             return self._refuse(request, source, verdict)
+        answer_interval(request.headers, self.signalling.timers)
         dialog = Dialog.of_request(request, source, new_tag())
         transaction = self.signalling.transactions.accept(request, source)
         assert isinstance(transaction, InviteServerTransaction)
