@@ -19,7 +19,8 @@
 # What it does to the system, and says before it does it:
 #   - installs missing Debian packages with apt-get, as root or through sudo
 #       to run:   python3, python3-venv, libgomp1 (language model), libflite1 (the assistant's voice)
-#       to test:  baresip-core and sip-tester (telephones that call us), ffmpeg (sound files of every kind)
+#       to test:  baresip-core and sip-tester (telephones that call us), ffmpeg and
+#                 asterisk-core-sounds-en-wav (sound files of every kind, and human speech with its text)
 #       to test a real systemd: systemd, iproute2 (only with test --system)
 #       to build: cmake, ninja-build, g++ (only with --build-llama-server or --llama-server)
 #   - makes .venv in this folder and installs the Python packages of requirements.lock there, each checked
@@ -35,7 +36,7 @@ log=$root/.cache/install.log
 
 RUN_PACKAGES=(libgomp1)
 WANTED_PACKAGES=(libflite1)   # without it the assistant still speaks, with a worse voice
-TEST_PACKAGES=(baresip-core sip-tester ffmpeg)
+TEST_PACKAGES=(baresip-core sip-tester ffmpeg asterisk-core-sounds-en asterisk-core-sounds-en-wav)
 SYSTEM_TEST_PACKAGES=(systemd iproute2)   # booted in a sandbox; the machine's own init is left alone
 
 action=run lock=requirements.lock tier='' barge_in=no build=no check=no

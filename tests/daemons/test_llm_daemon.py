@@ -131,10 +131,13 @@ def test_a_mistake_of_the_operator_ends_in_one_clear_line(start: Start, llm: dic
     assert "Traceback" not in server.log()
 
 
-def test_a_file_that_is_no_model(start: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("begins", "status", "says"), [(b"nonsense", 78, "is not a GGUF file"), (b"GGUF", 1, "could not start")]
+)
+def test_a_file_that_is_no_model(start: Start, tmp_path: Path, begins: bytes, status: int, says: str) -> None:
     file = tmp_path / "bad.gguf"
-    file.write_bytes(b"nonsense" * 100)
+    file.write_bytes(begins + b"nonsense" * 100)
     server = start(model=str(file))
-    assert server.process.wait(30) == 1
-    assert "could not start" in server.log()
+    assert server.process.wait(30) == status
+    assert says in server.log()
     assert "Traceback" not in server.log()
