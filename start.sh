@@ -236,7 +236,8 @@ report_missing() {
 build_llama_server() { HER_OS_PYTHON=$venv/bin/python "$root/scripts/build_llama_server.sh"; }
 
 run_tests() {
-    local how=(-n logical --maxprocesses 4 --dist loadfile) status=0   # a file's tests stay together and share daemons
+    # A file's tests stay together, for they share daemons.
+    local how=(-n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder) status=0
     [ -z "$tier" ] || how=(-m "${tier//-/_}")
     "$venv/bin/python" -m pytest "${how[@]}" ${arguments[@]+"${arguments[@]}"} || status=$?
     [ "$status" -ne 5 ] || say "no test was selected${tier:+ (the tier --$tier has none)}"

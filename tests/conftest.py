@@ -10,6 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 import pytest_asyncio
+from hypothesis import settings
+
+# An example has no deadline, for the machine may be busy.
+settings.register_profile("her-os", deadline=None, max_examples=60)
+settings.load_profile("her-os")
 
 
 @pytest_asyncio.fixture(autouse=True)

@@ -100,7 +100,7 @@ def test_an_empty_file_is_the_defaults() -> None:
         assert parse_yaml(text, Settings, file="x") == Settings()
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=8),
