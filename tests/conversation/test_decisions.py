@@ -61,6 +61,16 @@ def test_quiet_after_a_pause_is_a_false_alarm_at_once():
     assert [it.feed(0.1) for _ in range(5)][-1] is Verdict.FALSE_ALARM
 
 
+def test_what_the_quick_detector_still_hears_is_given_its_time():
+    it = judge()
+    it.paused()
+    assert {it.feed(0.1, voiced=True) for _ in range(6)} == {Verdict.WAIT}
+    assert [it.feed(0.9, voiced=True) for _ in range(5)][-1] is Verdict.CONFIRMED
+    it = judge()
+    it.paused()
+    assert [it.feed(0.1, voiced=True) for _ in range(13)][-1] is Verdict.FALSE_ALARM
+
+
 @given(st.lists(st.floats(0, 1), min_size=13, max_size=40))
 def test_a_pause_is_always_decided_within_its_limit(probabilities: list[float]):
     it = judge()

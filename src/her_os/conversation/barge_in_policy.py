@@ -59,8 +59,12 @@ class InterruptionJudge:
         """The assistant has been paused now; speech already heard counts towards the confirmation."""
         self._pausing, self._waited_ms = True, 0
 
-    def feed(self, probability: float) -> Verdict:
-        """One window. Speech is confirmed with or without a pause before it."""
+    def feed(self, probability: float, *, voiced: bool = False) -> Verdict:
+        """One window. Speech is confirmed with or without a pause before it.
+
+        `voiced`: the quick detector still takes it for speech. Then quiet alone is no false alarm yet, for this one
+        is late with some voices: the time limit decides.
+        """
         if self._pausing:
             self._waited_ms += self._window_ms
         if self._speech_ms:
@@ -77,7 +81,7 @@ class InterruptionJudge:
             return Verdict.CONFIRMED
         if not self._pausing:
             return Verdict.WAIT
-        hushed = self._quiet_ms >= self._limits.hushed_ms and self._waited_ms >= self._limits.hushed_ms
+        hushed = not voiced and min(self._quiet_ms, self._waited_ms) >= self._limits.hushed_ms
         if hushed or self._waited_ms >= self._limits.decide_within_ms:
             return Verdict.FALSE_ALARM
         return Verdict.WAIT

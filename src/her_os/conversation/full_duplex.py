@@ -20,6 +20,8 @@ from her_os.conversation.cancel_chain import CancelChain
 from her_os.conversation.orchestrator import CallParts
 from her_os.conversation.turn import TurnState
 
+STILL_VOICED_FRAMES = 3
+"""So many frames without voice end what the quick detector took for speech."""
 CERTAIN_AFTER_S = 0.6
 """Silence after which a caller has surely finished. An answer is prepared sooner, but nothing is changed for it."""
 
@@ -47,6 +49,7 @@ class FullDuplexOrchestrator(CallLoop):
         self._echo = barge_in.echo
         self._loop = asyncio.get_running_loop()
         self._armed = False  # read by the media thread
+        self._unvoiced_frames = STILL_VOICED_FRAMES  # written by the media thread
         self._held = False
         self._waiting = False
         """The answer is held back: the caller may be going on."""
@@ -64,7 +67,9 @@ class FullDuplexOrchestrator(CallLoop):
         pcm = self._echo.clean_arrival(frame.pcm) if self._echo else frame.pcm
         if not self._armed:
             return
-        if self._detector.feed(self._gate.is_voice(pcm)) and self._armed:
+        voiced = self._gate.is_voice(pcm)
+        self._unvoiced_frames = 0 if voiced else self._unvoiced_frames + 1
+        if self._detector.feed(voiced) and self._armed:
             self._parts.line.playout.pause()
             self._loop.call_soon_threadsafe(self._paused)
 
@@ -91,6 +96,7 @@ class FullDuplexOrchestrator(CallLoop):
 
     def _arm(self, on: bool) -> None:
         self._detector.reset()
+        self._unvoiced_frames = STILL_VOICED_FRAMES
         self._armed = on and not self._held
 
     def _paused(self) -> None:
@@ -104,7 +110,7 @@ class FullDuplexOrchestrator(CallLoop):
         """One window while the assistant thinks, speaks or is paused."""
         if self._held:
             return
-        verdict = self._judge.feed(probability)
+        verdict = self._judge.feed(probability, voiced=self._unvoiced_frames < STILL_VOICED_FRAMES)
         if self.state is TurnState.THINKING and self._judge.since_onset_ms and not self._waiting:
             self._waiting = True
             self._parts.line.playout.pause()  # else the answer would begin while this is being judged
