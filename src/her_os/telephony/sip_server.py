@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from her_os.contracts.call_line import CallerInfo
 from her_os.contracts.errors import CallEnded, HerOsError, ProtocolError
 from her_os.settings.schema import Phone
+from her_os.telephony.call_outcome import outcome_told
 from her_os.telephony.rtp.ports import PortPool
 from her_os.telephony.sip.access import LOOPBACK_NETWORKS, AccessPolicy, Admitted
 from her_os.telephony.sip.accounts import AccountStore
@@ -231,11 +232,8 @@ class SipServer:
         """The task that owns one call from its first ring to the last packet."""
         watch = asyncio.create_task(self._watch(line), name=f"watch {line.call_id}")
         try:
-            await self._on_call(line)
-        except CallEnded as error:
-            log.info("call %s ended early: %s", line.call_id, error.message)
-        except Exception:
-            log.exception("call %s failed", line.call_id)
+            with outcome_told(line.call_id):
+                await self._on_call(line)
         finally:
             watch.cancel()
             await asyncio.wait({watch})

@@ -7,9 +7,10 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable
 
-from her_os.contracts.errors import CallEnded, ConfigError, ProtocolError
+from her_os.contracts.errors import ConfigError, ProtocolError
 from her_os.telephony.audiosocket.framing import Deframer, Message, uuid_of
 from her_os.telephony.audiosocket.line import AudioSocketLine
+from her_os.telephony.call_outcome import outcome_told
 
 log = logging.getLogger(__name__)
 UUID_WITHIN_S = 3.0
@@ -101,11 +102,8 @@ class AudioSocketServer:
             return
         self._lines.add(line)
         try:
-            await self._on_call(line)
-        except CallEnded as error:
-            log.info("call %s ended early: %s", line.call_id, error.message)
-        except Exception:
-            log.exception("call %s failed", line.call_id)
+            with outcome_told(line.call_id):
+                await self._on_call(line)
         finally:
             self._lines.discard(line)
             await line.hang_up("the conversation is over")
