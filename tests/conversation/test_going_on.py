@@ -18,7 +18,7 @@ def line_with(*speech: tuple[float, float]) -> ScriptedLine:
 async def test_an_answer_that_comes_due_while_the_caller_goes_on_is_not_begun(pause_ms: int):
     resumed = 1.5 + pause_ms / 1000
     line = line_with((0.5, 1.5), (resumed, resumed + 0.8))
-    call = make_call(line, ["tell me a story", "about a lamp"], [["A story."], ["A lamp."]], word_s=0.08)
+    call = make_call(line, ["tell me a story", "about a lamp"], [["A story."], ["A lamp."]], word_s=0.27)
     await call.run_for(8)
     assert not line.audible(0, resumed + 0.8)
     assert call.model.asked[-1][-1].content == "tell me a story about a lamp"
@@ -26,7 +26,7 @@ async def test_an_answer_that_comes_due_while_the_caller_goes_on_is_not_begun(pa
 
 async def test_a_short_sound_while_the_answer_is_thought_of_only_delays_it():
     line = line_with((0.5, 1.5), (1.9, 1.98))
-    call = make_call(line, ["tell me a story"], [["A story."]], word_s=0.1)
+    call = make_call(line, ["tell me a story"], [["A story."]], word_s=0.29)
     await call.run_for(8)
     assert call.journal.turns[0].outcome == "answered"
     assert call.journal.turns[0].heard_text == "A story."

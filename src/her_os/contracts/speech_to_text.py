@@ -21,13 +21,20 @@ class Partial(msgspec.Struct, frozen=True, tag="partial"):
     """What is heard so far of an utterance. The text only grows: it is a stable prefix.
 
     `utterance` counts from 0 in a session. `start_ms` is where the utterance began and `audio_ms` how much
-    audio the session has consumed, both in the session's audio time.
+    audio the session has consumed, both in the session's audio time. `tentative` are the words after `text` that the
+    recogniser would say now and may yet take back; empty where it does not tell.
     """
 
     utterance: int
     start_ms: int
     text: str
     audio_ms: int
+    tentative: str = ""
+
+    @property
+    def best_guess(self) -> str:
+        """All words so far, those included that may yet change."""
+        return f"{self.text} {self.tentative}".strip()
 
 
 class Final(msgspec.Struct, frozen=True, tag="final"):

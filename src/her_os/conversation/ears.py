@@ -26,8 +26,8 @@ class Ears:
         self._open = False
 
     def when_partial(self, callback: Callable[[str], None]) -> None:
-        """Be told what is heard so far of the open utterance."""
-        self._stream.on_partial = lambda partial: callback(partial.text)
+        """Be told what is heard so far of the open utterance, tentative words included."""
+        self._stream.on_partial = lambda partial: callback(partial.best_guess)
 
     def hear(self, frame: InboundFrame) -> Sequence[float]:
         """Take a frame; the speech probability of each window it completes."""

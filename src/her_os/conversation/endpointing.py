@@ -24,6 +24,7 @@ class EndpointLimits:
     """Milliseconds of audio. Probabilities have hysteresis: above `on` is speech, below `off` is silence."""
 
     start_ms: int = 64
+    probable_ms: int = 160
     finished_ms: int = 320
     unfinished_ms: int = 1_000
     max_ms: int = 30_000
@@ -59,6 +60,11 @@ class Endpointer:
     def silence_ms(self) -> int:
         """How long the caller has been silent."""
         return self._silence_ms
+
+    @property
+    def probably_over(self) -> bool:
+        """Whether an answer may be prepared: a short silence after words that could be all."""
+        return self._silence_ms >= self._limits.probable_ms and sounds_finished(self.partial)
 
     def feed(self, probability: float) -> Heard:
         """One window."""

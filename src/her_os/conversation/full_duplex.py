@@ -106,6 +106,15 @@ class FullDuplexOrchestrator(CallLoop):
         elif self.state in (TurnState.LISTENING, TurnState.THINKING) and not self._held:
             self._parts.line.playout.resume()  # the reply ended while the pause was on its way here
 
+    def _listen(self, probability: float) -> None:
+        """One window while it is the caller's turn; a probable end of it lets the model begin to think."""
+        super()._listen(probability)
+        endpointer = self._parts.endpointer
+        if endpointer.probably_over:
+            self._parts.replier.prepare(self._parts.history, endpointer.partial)
+        elif endpointer.speaking and not endpointer.silence_ms:
+            self._parts.replier.forget_prepared()
+
     def _consider(self, probability: float) -> None:
         """One window while the assistant thinks, speaks or is paused."""
         if self._held:

@@ -39,18 +39,16 @@ class History:
         self._caller, self._people = "", dict[str, None]()
         self._compacted = False
 
-    def messages(self) -> list[Message]:
-        """The system message and everything since, oldest first."""
+    def messages(self, caller: str = "") -> list[Message]:
+        """The system message and everything since, oldest first; with `caller`, as if they had said that now."""
+        messages = _with_caller(self._messages, caller) if caller else self._messages
         if self._alternating:
-            return _alternate(self._system_text(), self._messages)
-        return [Message("system", self._system_text()), *self._messages]
+            return _alternate(self._system_text(), messages)
+        return [Message("system", self._system_text()), *messages]
 
     def add_caller(self, text: str) -> None:
         """The caller said something. Words after a reply that was never heard join the words before it."""
-        if self._messages and self._messages[-1].role == "user":
-            last = self._messages.pop()
-            text = f"{last.content} {text}"
-        self._messages.append(Message("user", text))
+        self._messages = _with_caller(self._messages, text)
 
     def add_tool_messages(self, messages: Sequence[Message]) -> None:
         """Tool calls and their results, in order. Words said beside a call are part of the reply, as far as heard."""
@@ -91,6 +89,12 @@ class History:
         if self._people:
             facts.append(f"They spoke of {', '.join(self._people)}.")
         return " ".join([*facts, *(f"Running: {task}." for task in self._open_tasks())])
+
+
+def _with_caller(messages: Sequence[Message], text: str) -> list[Message]:
+    if messages and messages[-1].role == "user":
+        return [*messages[:-1], Message("user", f"{messages[-1].content} {text}")]
+    return [*messages, Message("user", text)]
 
 
 def _alternate(system: str, messages: Sequence[Message]) -> list[Message]:

@@ -89,6 +89,15 @@ class Replier:
         reply.is_answer = True
         return self._run(reply, self._thinker.think(history, reply.thought))
 
+    def prepare(self, history: History, caller: str) -> None:
+        """The caller has probably finished with these words: think ahead. Nothing is spoken, no tool is run."""
+        if self._task is None or self._task.done():
+            self._thinker.think_ahead(history, caller)
+
+    def forget_prepared(self) -> None:
+        """The caller went on, or the call is over."""
+        self._thinker.give_up_thinking_ahead()
+
     def say(self, turn: int, text: str) -> Reply:
         """Begin to say a fixed text (greeting, timer, farewell)."""
         return self._run(self._new(turn), _fixed(text))
@@ -105,6 +114,7 @@ class Replier:
 
     async def close(self) -> bool:
         """Stop thinking and speaking; returns when the task has ended. False when there was nothing to stop."""
+        self.forget_prepared()
         task, self._task = self._task, None
         if task is None or task.done():
             return False

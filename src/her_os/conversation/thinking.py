@@ -12,6 +12,7 @@ import msgspec
 
 from her_os.contracts.errors import CancelledTurn, ContextOverflowError
 from her_os.contracts.language_model import LanguageModel, Message, TextDelta, ToolCall, ToolCallRequest, ToolSpec
+from her_os.conversation.early_reply import EarlyReplies
 from her_os.conversation.history import History
 from her_os.conversation.sentences import SentenceChunk, SentenceCutter
 
@@ -63,8 +64,16 @@ class Thinker:
     def __init__(
         self, model: LanguageModel, toolbox: Toolbox, *, slot: int, token_budget: int, say_results: bool = False
     ) -> None:
-        self._model, self._toolbox, self._slot, self._budget = model, toolbox, slot, token_budget
+        self._model, self._toolbox, self._slot, self._budget = EarlyReplies(model), toolbox, slot, token_budget
         self._say_results = say_results
+
+    def think_ahead(self, history: History, caller: str) -> None:
+        """The caller has probably finished with these words: let the model begin. `think` takes it up if they have."""
+        self._model.begin(history.messages(caller), self._toolbox.specs, slot=self._slot)
+
+    def give_up_thinking_ahead(self) -> None:
+        """The caller went on, or the call is over."""
+        self._model.give_up()
 
     async def think(self, history: History, thought: Thought) -> AsyncGenerator[SentenceChunk]:
         """Chunks of the reply, in order. Raises SidecarUnavailable, LanguageModelError.

@@ -22,19 +22,25 @@ OLD_MS = 1500
 
 
 class StablePrefix:
-    """The committed words of one utterance."""
+    """The committed words of one utterance, and those that may still change."""
 
     def __init__(self) -> None:
         self._committed: list[str] = []
         self._committed_until_ms = -1
         self._votes: list[tuple[str, int]] = []
+        self._tentative: list[str] = []
 
     @property
     def text(self) -> str:
         return " ".join(self._committed)
 
+    @property
+    def tentative(self) -> str:
+        """The words of the last hypothesis that are not committed."""
+        return " ".join(self._tentative)
+
     def offer(self, hypothesis: Sequence[Word], now_ms: int) -> bool:
-        """Weigh a whole hypothesis, heard up to `now_ms`. True when the text grew."""
+        """Weigh a whole hypothesis, heard up to `now_ms`. True when the text grew or the tentative words changed."""
         candidates = self._after_committed(hypothesis)
         votes: list[tuple[str, int]] = []
         agreeing = True
@@ -50,13 +56,15 @@ class StablePrefix:
                 break
             settled += 1
         self._commit(candidates[:settled])
-        return settled > 0
+        before, self._tentative = self._tentative, [word.text for word in candidates[settled:]]
+        return settled > 0 or self._tentative != before
 
     def close(self, words: Sequence[Word]) -> bool:
-        """A part of the utterance is decided: commit what is left of it. True when the text grew."""
+        """A part of the utterance is decided: commit what is left of it. True when `text` or `tentative` changed."""
         rest = self._after_committed(words)
         self._commit(rest)
-        return bool(rest)
+        withdrawn, self._tentative = bool(self._tentative), []
+        return bool(rest) or withdrawn
 
     def _commit(self, words: Sequence[Word]) -> None:
         if words:
