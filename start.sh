@@ -15,6 +15,7 @@
 #   --llama-server          the tests against the real llama-server binary, built first if it is not there
 #   --system                the tests that boot a real systemd in a sandbox; they need root
 #   --engines               the tests that need an engine environment of their own
+#   --soak                  the long forms of tests that hunt for rare mistakes
 #
 # What it does to the system, and says before it does it:
 #   - installs missing Debian packages with apt-get, as root or through sudo
@@ -55,7 +56,7 @@ read_options() {
             --config=*) use_config "${1#*=}" ;;
             --build-llama-server) build=yes ;;
             --check) check=yes ;;
-            --llama-server | --system | --engines)
+            --llama-server | --system | --engines | --soak)
                 [ "$action" = test ] || fail "$1 is a tier of the tests: ./start.sh test $1"
                 tier=${1#--} ;;
             -h | --help) usage; exit 0 ;;

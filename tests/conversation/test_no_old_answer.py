@@ -1,4 +1,7 @@
-"""The hunt: a thousand interruptions at random moments, and never a sample of an old answer in a new turn."""
+"""The hunt: interruptions at random moments, and never a sample of an old answer in a new turn.
+
+A quarter of a thousand in each run of the tests; the thousand with `./start.sh test --soak`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from tests.fakes.speaking import SAMPLES_A_CHARACTER, ToneSynthesizer
 
 pytestmark = [VIRTUAL_TIME, pytest.mark.timeout(300)]
 
-SEEDS, INTERRUPTIONS = range(4), 250
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 4))]
+INTERRUPTIONS = 250
 WORDS = ("yes.", " so", " it", " was.", " a", " lamp", " told", " me!", " then", " what?")
 
 
