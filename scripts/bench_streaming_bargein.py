@@ -56,7 +56,7 @@ INTERRUPTIONS = ("stop", "wait", "okay stop please", "what time is it", "never m
 CALLERS = ("slt", "rms", "awb", "kal16")
 SILENCE_MS = 300
 RELEASED = re.compile(r"slot \d+ free after ([\d.]+) ms")
-CANCELLED = re.compile(r"turn \d+ cancelled .* llm=(\d+)ms")
+CANCELLED = re.compile(r"turn \d+ cancelled .* in (?P<total>\d+) ms: .*llm=(?P<llm>\d+)ms")
 
 
 @dataclass
@@ -174,10 +174,26 @@ def read_cancels(family: Family, run: Run) -> None:
 
 
 def slot_releases(log: list[str]) -> list[float]:
-    """Confirmed onset -> slot free: the wait for the slot, and the `llm` leg of the chain whose line is the nearest."""
-    legs = [(number, float(found[1])) for number, line in enumerate(log) if (found := CANCELLED.search(line))]
-    releases = [(number, float(found[1])) for number, line in enumerate(log) if (found := RELEASED.search(line))]
-    return [wait + min(legs, key=lambda leg: abs(leg[0] - number))[1] for number, wait in releases if legs]
+    """Confirmed onset -> slot free: a chain's `llm` leg, and what its slot then took.
+
+    A release that falls into no chain was a reply begun early and given up when the caller went on: not counted.
+    """
+    chains = [(second_of_day(line), found) for line in log if (found := CANCELLED.search(line))]
+    waits: list[float] = []
+    for line in log:
+        if released := RELEASED.search(line):
+            at = second_of_day(line)
+            for ended, chain in chains:
+                if ended - float(chain["total"]) / 1000 - 0.02 <= at <= ended + 0.5:
+                    waits.append(float(released[1]) + float(chain["llm"]))
+                    break
+    return waits
+
+
+def second_of_day(line: str) -> float:
+    """The time at the beginning of a line of the log."""
+    hours, minutes, seconds = line.split(maxsplit=1)[0].split(":")
+    return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
 
 
 def cpu_seconds(family: Family) -> dict[str, float]:
