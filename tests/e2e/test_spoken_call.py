@@ -198,6 +198,9 @@ async def test_the_commands_tell_what_happened(family: Family):
     assert listed[-1]["id"] in shown
     smoke = family.run("smoke", "--config", str(family.config))
     assert smoke.returncode == 0, smoke.stdout + smoke.stderr
+    validated = json.loads(family.run("validate", "--json", "--config", str(family.config)).stdout)
+    assert [call["call_id"] for call in validated["calls"]] == [listed[0]["id"]], "the latest call, and no older one"
+    assert validated["calls"][0]["voice_bytes"] > 32_000
 
 
 async def test_log_and_recording_survive_the_death_of_the_phone_loop(family: Family):

@@ -48,6 +48,7 @@ COMMANDS = (
     Command("recordings", "her_os.cli.recordings:app", "Remove old calls with all of their traces."),
     Command("mail", "her_os.cli.mail:app", "Completion mail: try the server, list and send what waits."),
     Command("smoke", "her_os.cli.smoke:smoke", "Check a real synthesis byte by byte: can it be heard?"),
+    Command("validate", "her_os.cli.validate:validate", "Record a live call; three good ones let barge-in be trusted."),
     Command("config", "her_os.cli.config:app", "Check the configuration, or show what is in force.", CONFIG_EXAMPLES),
     Command("install", "her_os.cli.install:install", "Install or upgrade her-os as systemd units; needs root."),
     Command("uninstall", "her_os.cli.install:uninstall", "Take the systemd units away again; needs root."),
