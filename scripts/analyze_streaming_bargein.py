@@ -1,43 +1,84 @@
 #!/usr/bin/env python3
-"""Tables and plots from a run of bench_streaming_bargein.py.
+"""Tables, plots and a verdict from a run of bench_streaming_bargein.py.
 
     .venv/bin/python scripts/analyze_streaming_bargein.py benchmark-results/streaming-2026-01-31
 
 reads run.json there and writes SUMMARY.md, timeline.png and distributions.png beside it. A second run with a model that
-is still at work when it is interrupted, in busy-slot/run.json there, gives the summary its line on slots.
+is still at work when it is interrupted, in busy-slot/run.json there, gives the summary its line on slots; soak.json
+(scripts/soak.py) its line on memory.
+
+The verdict: `ship-barge-in` when every goal is reached, every interruption silenced the answer and the soak is clean;
+`ship-streaming-stt-only` when the recogniser's goals are reached (words, first partial, final); else `defer`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
 mpl.use("Agg")
-import matplotlib.pyplot as plt
+import matplotlib.pyplot as plt  # noqa: E402
+
+from scripts.measures import quantile  # noqa: E402
 
 MEASURES = (
+    ("first_words", "onset of speech -> first partial, at the phone daemon", 900, None),
+    ("final", "end of speech -> final, the pause that ends a turn included", None, 600),
     ("onset_to_silence", "speech onset -> last audible packet at the caller", 100, 150),
     ("end_to_first_audio", "end of a complete utterance -> first audible packet", 500, None),
     ("slot_free", "confirmed onset -> slot free, where the language model was still at work", None, 300),
     ("thread_idle", "confirmed onset -> synthesis thread idle", None, 300),
-    ("chain_total", "whole cancel chain, the recogniser's 200 ms grace included", None, None),
+    ("chain_total", "whole cancel chain, the recogniser's 200 ms grace included", None, 600),
+    ("word_errors", "words wrong of a hundred, by call", 25, None),
 )
+RECOGNISER = ("first_words", "final", "word_errors")
+MOST_GROWTH = 0.05
+"""Of any daemon's memory over a soak, once it is warm."""
 AUDIBLE_DBFS = -50
 
 
-def quantile(values: list[float], share: float) -> float:
-    """The value below which `share` of the values lie (nearest rank)."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+def reached(run: dict[str, Any], names: tuple[str, ...]) -> bool:
+    """Whether these were measured and reach their goals."""
+    for name, _, p50_goal, p95_goal in MEASURES:
+        if name in names:
+            values = run[name]
+            figures = ((p50_goal, 0.5), (p95_goal, 0.95))
+            if not values or any(goal is not None and quantile(values, share) > goal for goal, share in figures):
+                return False
+    return True
 
 
-def verdict(value: float, goal: int | None) -> str:
+def verdict(run: dict[str, Any]) -> str:
+    """See above."""
+    silenced = not run["not_silenced"] and not run["unanswered"]
+    soak = run.get("soak")
+    if silenced and soak and soak["clean"] and reached(run, tuple(name for name, *_ in MEASURES)):
+        return "ship-barge-in"
+    return "ship-streaming-stt-only" if reached(run, RECOGNISER) else "defer"
+
+
+def soak_line(run: dict[str, Any]) -> str:
+    """The soak in a sentence."""
+    soak = run.get("soak")
+    if not soak:
+        return "No soak was run (`scripts/soak.py`)."
+    grown = ", ".join(f"{name} {100 * share:+.1f} %" for name, share in soak["growth"].items())
+    outcome = "clean" if soak["clean"] else f"NOT CLEAN: {'; '.join(soak['complaints'])}"
+    return (
+        f"Soak, every service live: {soak['calls']} calls in {soak['minutes']:.0f} minutes; memory since it was warm: "
+        f"{grown} (goal {MOST_GROWTH:.0%}); {outcome}."
+    )
+
+
+def against(value: float, goal: int | None) -> str:
     """A goal as a word."""
     return "" if goal is None else f" (goal {goal}: {'reached' if value <= goal else 'MISSED'})"
 
@@ -50,8 +91,8 @@ def table(run: dict[str, Any]) -> list[str]:
         if not values:
             lines.append(f"| {title} | 0 | | | |")
             continue
-        p50, p95 = statistics.median(values), quantile(values, 0.95)
-        cells = (f"{p50:.1f}{verdict(p50, p50_goal)}", f"{p95:.1f}{verdict(p95, p95_goal)}", f"{max(values):.1f}")
+        p50, p95 = quantile(values, 0.5), quantile(values, 0.95)
+        cells = (f"{p50:.1f}{against(p50, p50_goal)}", f"{p95:.1f}{against(p95, p95_goal)}", f"{max(values):.1f}")
         lines.append(f"| {title} | {len(values)} | {' | '.join(cells)} |")
     return lines
 
@@ -72,7 +113,11 @@ def summary(run: dict[str, Any]) -> str:
             "packet above that level which reached the phone before 300 ms of quiet. End of an utterance: its last",
             "audible packet.",
             "",
+            f"Verdict: **{verdict(run)}** (thresholds: the goals below; see the script's help).",
+            "",
             *table(run),
+            "",
+            soak_line(run),
             "",
             f"Interruptions that did not silence the answer: {run['not_silenced']}. Utterances without an answer:",
             f"{run['unanswered']}. Answers that had ended before the interruption came (not counted):",
@@ -110,18 +155,19 @@ def plot_timeline(run: dict[str, Any], path: Path) -> None:
 
 def plot_distributions(run: dict[str, Any], path: Path) -> None:
     """Share of cases by time, one panel a measure."""
-    figure, axes = plt.subplots(1, len(MEASURES), figsize=(4 * len(MEASURES), 3.6))
-    for axis, (name, title, p50_goal, p95_goal) in zip(axes, MEASURES, strict=True):
+    figure, grid = plt.subplots(2, len(MEASURES) // 2, figsize=(2 * len(MEASURES), 7))
+    for axis, (name, title, p50_goal, p95_goal) in zip(grid.flat, MEASURES, strict=True):
         values = sorted(run[name])
         axis.step(values, [(index + 1) / len(values) for index in range(len(values))], where="post")
         for goal, share in ((p50_goal, 0.5), (p95_goal, 0.95)):
             if goal is not None:
                 axis.plot([goal], [share], "r*", markersize=10)
         axis.set_title(title, fontsize=8, wrap=True)
-        axis.set_xlabel("ms")
+        axis.set_xlabel("% of words" if name == "word_errors" else "ms")
         axis.set_ylim(0, 1.02)
         axis.set_xlim(left=0)
-    axes[0].set_ylabel("share of cases (stars: goals)")
+    for row in grid:
+        row[0].set_ylabel("share of cases (stars: goals)")
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)
@@ -141,6 +187,9 @@ def main() -> int:
     if busy.exists():
         at_work = json.loads(busy.read_text())
         run |= {"slot_free": at_work["slot_free"], "busy_model": at_work["settings"]["llm"]["model"]}
+    soak = folder / "soak.json"
+    if soak.exists():
+        run["soak"] = json.loads(soak.read_text())
     (folder / "SUMMARY.md").write_text(summary(run))
     plot_timeline(run, folder / "timeline.png")
     plot_distributions(run, folder / "distributions.png")

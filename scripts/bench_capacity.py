@@ -28,16 +28,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 SCRIPTS = ROOT / "scripts"
 
+from scripts.measures import quantile  # noqa: E402
 from tests.e2e.running_family import Family, running_family  # noqa: E402
 from tests.ports import free_ports  # noqa: E402
 
 PHONES_A_PROCESS = 6
-
-
-def quantile(values: list[float], share: float) -> float:
-    """The value below which `share` of them lie (nearest rank); 0 for none."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
 async def generate(family: Family, calls: int, seconds: float) -> list[dict[str, Any]]:

@@ -47,6 +47,7 @@ sys.path.insert(0, str(ROOT))
 from her_os.household.call_log import read_call, read_calls  # noqa: E402
 from her_os.telephony.test_phone.phone import TestPhone  # noqa: E402
 from her_os.telephony.test_phone.wire_log import LoggedPacket  # noqa: E402
+from scripts.measures import word_distance  # noqa: E402
 from tests.e2e.running_family import Family, running_family  # noqa: E402
 from tests.e2e.voices import speak  # noqa: E402
 
@@ -56,6 +57,8 @@ INTERRUPTIONS = ("stop", "wait", "okay stop please", "what time is it", "never m
 CALLERS = ("slt", "rms", "awb", "kal16")
 SILENCE_MS = 300
 RELEASED = re.compile(r"slot \d+ free after ([\d.]+) ms")
+FIRST_WORDS = re.compile(r"first words ([\d.]+) ms after their onset")
+FINAL = re.compile(r"final ([\d.]+) ms after the end of speech: '[^']")
 CANCELLED = re.compile(r"turn \d+ cancelled .* in (?P<total>\d+) ms: .*llm=(?P<llm>\d+)ms")
 
 
@@ -66,6 +69,10 @@ class Run:
     when: str
     machine: str
     settings: dict[str, Any]
+    first_words: list[float] = field(default_factory=list[float])
+    final: list[float] = field(default_factory=list[float])
+    word_errors: list[float] = field(default_factory=list[float])
+    """Wrong words in a hundred, a figure a call."""
     onset_to_silence: list[float] = field(default_factory=list[float])
     end_to_first_audio: list[float] = field(default_factory=list[float])
     slot_free: list[float] = field(default_factory=list[float])
@@ -81,8 +88,9 @@ class Run:
 
 async def measure_call(
     family: Family, voice: str, rounds: int, run: Run, rng: random.Random, *, questions: bool
-) -> None:
-    """One call: in each round a question and an interrupted story."""
+) -> list[str]:
+    """One call: in each round a question and an interrupted story. Returns all that was said."""
+    said: list[str] = []
     async with TestPhone() as phone:
         await phone.dial(family.uri)
         began = time.monotonic()
@@ -91,9 +99,12 @@ async def measure_call(
             await phone.wait_for_silence(700)
             for _ in range(rounds):
                 if questions:
-                    await measure_answer(phone, voice, rng.choice(QUESTIONS), run)
-                await measure_interruption(phone, voice, run, rng)
+                    said.append(rng.choice(QUESTIONS))
+                    await measure_answer(phone, voice, said[-1], run)
+                said += [rng.choice(STORIES), rng.choice(INTERRUPTIONS)]
+                await measure_interruption(phone, voice, said[-2], said[-1], run, rng.uniform(0.6, 2.4))
         run.audio_seconds += time.monotonic() - began
+    return said
 
 
 async def measure_answer(phone: TestPhone, voice: str, question: str, run: Run) -> None:
@@ -107,17 +118,19 @@ async def measure_answer(phone: TestPhone, voice: str, question: str, run: Run) 
     await phone.wait_for_silence(700)
 
 
-async def measure_interruption(phone: TestPhone, voice: str, run: Run, rng: random.Random) -> None:
+async def measure_interruption(
+    phone: TestPhone, voice: str, story: str, interruption: str, run: Run, after_s: float
+) -> None:
     """Onset of the caller's speech over the answer -> last audible packet of the answer."""
-    asked = await phone.say(await speak(rng.choice(STORIES), voice))
+    asked = await phone.say(await speak(story, voice))
     if await next_speech(phone, asked.ended) is None:
         run.unanswered += 1
         return
-    await asyncio.sleep(rng.uniform(0.6, 2.4))
-    spoken = await phone.say(await speak(rng.choice(INTERRUPTIONS), voice))
+    await asyncio.sleep(after_s)
+    spoken = await phone.say(await speak(interruption, voice))
     await asyncio.sleep(0.2)
-    story = [packet for packet in phone.audible_packets(asked.ended) if packet.at <= spoken.onset]
-    if not story or spoken.onset - story[-1].at > 0.1:
+    told = [packet for packet in phone.audible_packets(asked.ended) if packet.at <= spoken.onset]
+    if not told or spoken.onset - told[-1].at > 0.1:
         run.finished_before_interruption += 1
     else:
         last = last_before_silence(phone.audible_packets(spoken.onset), spoken.onset)
@@ -159,18 +172,24 @@ def timeline(phone: TestPhone, since: float, until: float) -> dict[str, Any]:
     return {"caller": levels(phone.log.sent), "assistant": levels(phone.log.received)}
 
 
-def read_cancels(family: Family, run: Run) -> None:
-    """The chains' own times, from the call log and the daemon's log."""
+def read_what_daemons_tell(family: Family, run: Run, said: list[list[str]], log: list[str]) -> None:
+    """What only they know: words and when they had them, the chains' own times. `said` by call, `log` since then."""
     path = family.state_dir / "calls.sqlite3"
-    for summary in read_calls(path, limit=1000):
-        call = read_call(path, summary["id"])
-        for turn in call["turns"] if call else []:
+    calls = [read_call(path, summary["id"]) for summary in reversed(read_calls(path, limit=1000))]
+    for call, utterances in zip(calls[-len(said) :], said, strict=True):
+        assert call is not None
+        heard = " ".join(turn["caller_text"] for turn in call["turns"] if turn["caller_text"]).split()
+        words = " ".join(utterances).split()
+        run.word_errors.append(100 * word_distance(words, heard) / len(words))
+        for turn in call["turns"]:
             if turn["cancel"]:
                 trace = json.loads(turn["cancel"])
                 legs = {leg["name"]: leg for leg in trace["legs"]}
                 run.thread_idle.append(legs["tts"]["milliseconds"])
                 run.chain_total.append(trace["total_ms"])
-    run.slot_free.extend(slot_releases(family.log().splitlines()))
+    run.slot_free.extend(slot_releases(log))
+    run.first_words.extend(float(found[1]) for line in log if (found := FIRST_WORDS.search(line)))
+    run.final.extend(float(found[1]) for line in log if (found := FINAL.search(line)))
 
 
 def slot_releases(log: list[str]) -> list[float]:
@@ -214,19 +233,20 @@ async def main() -> None:
     told = changes | ({"llm": {"model": options.model.name}} if options.model else {})
     run = Run(time.strftime("%F %T"), f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores", told)
     with tempfile.TemporaryDirectory() as folder:
-        async with running_family(Path(folder), barge_in=True, changes=changes) as family:
+        async with running_family(Path(folder), changes=changes, log_level="DEBUG") as family:
             questions = options.model is None
             warm_up = Run("", "", {})  # fills caches; not counted
             await measure_call(family, "slt", 1, warm_up, random.Random(0), questions=questions)
-            before = cpu_seconds(family)
+            before, already = cpu_seconds(family), len(family.log().splitlines())
+            said: list[list[str]] = []
             calls = -(-options.interruptions // options.rounds)
             for number in range(calls):
                 caller = CALLERS[number % len(CALLERS)]
-                await measure_call(family, caller, options.rounds, run, rng, questions=questions)
+                said.append(await measure_call(family, caller, options.rounds, run, rng, questions=questions))
                 print(f"call {number + 1}/{calls}: {len(run.onset_to_silence)} interruptions", file=sys.stderr)
             after = cpu_seconds(family)
             run.cpu_per_audio_second = {name: (after[name] - before[name]) / run.audio_seconds for name in after}
-            read_cancels(family, run)
+            read_what_daemons_tell(family, run, said, family.log().splitlines()[already:])
             (out / "daemons.log").write_text(family.log())
     (out / "run.json").write_text(json.dumps(asdict(run), indent=1))
     print(f"wrote {out / 'run.json'}")

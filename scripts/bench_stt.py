@@ -46,6 +46,10 @@ from her_os.settings.load import embedded_config_dir
 from her_os.settings.schema import SpeechToText
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from scripts.measures import word_distance  # noqa: E402
+
 SOUNDS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 TRANSCRIPT = Path("/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")
 FRAME_BYTES = 640
@@ -68,16 +72,6 @@ class Score:
     @property
     def wer(self) -> float:
         return 100 * self.wrong / max(1, self.words)
-
-
-def errors(said: list[str], heard: list[str]) -> int:
-    """Levenshtein distance in words."""
-    row = list(range(len(heard) + 1))
-    for i, word in enumerate(said, 1):
-        last, row[0] = row[:], i
-        for j, other in enumerate(heard, 1):
-            row[j] = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (word != other))
-    return row[-1]
 
 
 def g722(pcm: bytes) -> bytes:
@@ -149,7 +143,7 @@ def hear(engine: PocketsphinxEngine, pcm: bytes, text: str, scores: list[Score])
     heard = session.finalize().text
     finalize_ms, done = 1e3 * (time.perf_counter() - wall), time.process_time()
     session.close()
-    wrong = errors(text.split(), heard.split())
+    wrong = word_distance(text.split(), heard.split())
     for score in scores:
         score.wrong += wrong
         score.words += len(text.split())

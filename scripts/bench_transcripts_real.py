@@ -30,6 +30,10 @@ import psutil
 import webvtt
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from scripts.measures import word_distance  # noqa: E402
+
 SOUNDS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 TEXTS = Path("/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")
 RATE = 8_000
@@ -82,7 +86,7 @@ def folder_of_prompts(folder: Path, count: int) -> list[str]:
         check_outputs(row)
         heard = [word for segment in row["transcript"]["segments"] for word in segment["text"].split()]
         said = names[Path(row["source"]).stem]
-        wrong, total = wrong + errors(said, heard), total + len(said)
+        wrong, total = wrong + word_distance(said, heard), total + len(said)
     audio = sum(row["transcript"]["duration_ms"] for row in rows) / 1000
     return [
         f"## A folder of {len(rows)} prompts ({audio:.0f} s of speech, {total} words)",
@@ -180,16 +184,6 @@ def choose(count: int) -> list[tuple[Path, str]]:
         if not re.search(r"[\[\d;/]", line) and 4 <= len(text.split()) <= 16 and path.exists():
             found.append((path, text))
     return random.Random(3).sample(found, min(count, len(found)))
-
-
-def errors(said: list[str], heard: list[str]) -> int:
-    """Levenshtein distance in words."""
-    row = list(range(len(heard) + 1))
-    for i, word in enumerate(said, 1):
-        last, row[0] = row[:], i
-        for j, other in enumerate(heard, 1):
-            row[j] = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (word != other))
-    return row[-1]
 
 
 if __name__ == "__main__":

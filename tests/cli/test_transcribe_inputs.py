@@ -15,11 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from scripts import bench_transcripts_real as real
-from scripts.kill_transcripts import storm
 
 from her_os.audio.sound_file import probe
 from her_os.contracts.errors import RecognitionError
+from scripts import bench_transcripts_real as real
+from scripts.kill_transcripts import storm
 from tests.cli.test_commands import ROOT, her_os
 
 SAMPLE = ROOT / "tests" / "data" / "speech" / "what-time-is-it.wav"

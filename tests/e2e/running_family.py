@@ -83,10 +83,15 @@ class Family:
 
 @asynccontextmanager
 async def running_family(
-    folder: Path, *, barge_in: bool = True, changes: Mapping[str, Mapping[str, Any]] | None = None
+    folder: Path,
+    *,
+    barge_in: bool = True,
+    changes: Mapping[str, Mapping[str, Any]] | None = None,
+    log_level: str = "INFO",
 ) -> AsyncIterator[Family]:
     """Start the family and wait until it takes calls. `changes` go on top of the test's own settings, by section."""
-    family = _prepare(folder, barge_in=barge_in, changes=changes or {})
+    environ = _environment(folder, barge_in=barge_in) | {"HER_OS_LOG_LEVEL": log_level}
+    family = _prepare(folder, changes or {}, environ)
     family.start()
     try:
         await family.wait_for_log("SYSTEM_READY")
@@ -95,13 +100,13 @@ async def running_family(
         await family.stop()
 
 
-def _prepare(folder: Path, *, barge_in: bool, changes: Mapping[str, Mapping[str, Any]]) -> Family:
+def _prepare(folder: Path, changes: Mapping[str, Mapping[str, Any]], environ: dict[str, str]) -> Family:
     folder.mkdir(parents=True, exist_ok=True)
     settings = _settings(changes)
     (folder / "her-os.yaml").write_text(yaml.safe_dump(settings))
     setup = [str(ROOT / "config" / "dev-setup.sh"), str(folder / "secrets.env")]
     subprocess.run(setup, check=True, stdout=subprocess.DEVNULL)
-    return Family(folder, settings, _environment(folder, barge_in=barge_in))
+    return Family(folder, settings, environ)
 
 
 def _settings(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -183,7 +183,10 @@ class CallLoop:
                 self._announce_next()
 
     def _partial(self, text: str) -> None:
-        self._parts.endpointer.partial = text
+        endpointer = self._parts.endpointer
+        if text and not endpointer.partial:
+            log.debug("first words %d ms after their onset", endpointer.started_ago_ms)
+        endpointer.partial = text
 
     def _listen(self, probability: float) -> None:
         """One window while it is the caller's turn."""
