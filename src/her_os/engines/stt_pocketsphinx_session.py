@@ -2,10 +2,8 @@
 
     waiting --(voice)--> listening --(1.6 s without voice, or 20 s)--> waiting ...      `finalize` ends the utterance
 
-The decoders run only while somebody speaks (from 480 ms before until 160 ms after); silence costs a voice detector's
-10 us a frame and cannot be misheard. The silence of a pause is decoded once speech goes on after it, so that words
-keep their times. A long utterance is decided piece by piece. All this leaves `finalize`, which somebody waits for,
-little to do.
+The decoders run only while somebody speaks (from 480 ms before on); silence costs a voice detector's 10 us a frame
+and cannot be misheard. A long utterance is decided piece by piece, so `finalize` has little left to do.
 """
 
 from __future__ import annotations
@@ -37,9 +35,6 @@ _UNDECIDED_ONSET_FRAMES = 8
 _LATE_ONSET_FRAMES = 2
 """At `finalize` fewer will do: a short word may have ended just now."""
 
-_SETTLING_BLOCKS = 2
-"""So many silent blocks after speech are decoded at once: they end the last word."""
-
 _SILENT_BLOCKS = 20
 _LONG_BLOCKS, _TOO_LONG_BLOCKS = 250, 375
 """A segment of 20 s ends at the first block without voice, and one of 30 s anywhere."""
@@ -58,7 +53,6 @@ class PocketsphinxSession:
         self._consumed = 0
         self._preroll: deque[bytes] = deque(maxlen=_PREROLL_BLOCKS)
         self._voiced: deque[int] = deque(maxlen=_ONSET_BLOCKS)
-        self._silence: list[bytes] = []
         self._utterance = 0
         self._begin_utterance()
 
@@ -74,11 +68,10 @@ class PocketsphinxSession:
         decoders = self._open_decoders()
         rest, self._rest = self._rest, b""
         self._consumed += len(rest)
-        voiced = self._voiced_frames(rest)
         if self._segment_ms is None and sum(self._voiced) >= _LATE_ONSET_FRAMES:
             self._start_segment(decoders, self._now_ms - len(rest) // (SAMPLE_WIDTH * SAMPLE_RATE // 1000))
         if self._segment_ms is not None:
-            self._decode_or_keep(decoders, rest, voiced)
+            self._decode(decoders, rest)
             self._end_segment(decoders)
         final = Final(
             utterance=self._utterance,
@@ -118,7 +111,8 @@ class PocketsphinxSession:
 
     def _hear(self, decoders: DecoderPair, block: bytes) -> Partial | None:
         self._bandwidth.hear(block)
-        voiced = self._voiced_frames(block)
+        size = self._detector.frame_bytes
+        voiced = sum(self._detector.is_speech(block[at : at + size]) for at in range(0, BLOCK_BYTES, size))
         self._consumed += BLOCK_BYTES
         self._voiced.append(voiced)
         if self._segment_ms is None:
@@ -127,7 +121,7 @@ class PocketsphinxSession:
                 return None
             self._start_segment(decoders, self._now_ms)
         else:
-            self._decode_or_keep(decoders, block, voiced)
+            self._decode(decoders, block)
         news = self._stable.offer([*self._words, *decoders.hypothesis(self._segment_ms or 0)], self._now_ms)
         self._silent_blocks = 0 if voiced else self._silent_blocks + 1
         self._segment_blocks += 1
@@ -161,27 +155,11 @@ class PocketsphinxSession:
         if pcm:
             decoders.feed(fill_upper_band(pcm) if self._bandwidth.narrowband else pcm)
 
-    def _voiced_frames(self, pcm: bytes) -> int:
-        size = self._detector.frame_bytes
-        whole = len(pcm) - len(pcm) % size
-        return sum(self._detector.is_speech(pcm[at : at + size]) for at in range(0, whole, size))
-
-    def _decode_or_keep(self, decoders: DecoderPair, pcm: bytes, voiced: int) -> None:
-        """Decode at once what may belong to a word; the silence after it when more speech comes, or never."""
-        if not voiced and self._silent_blocks >= _SETTLING_BLOCKS:
-            self._silence.append(pcm)
-            return
-        for silence in self._silence:
-            self._decode(decoders, silence)
-        self._silence.clear()
-        self._decode(decoders, pcm)
-
     def _end_segment(self, decoders: DecoderPair) -> None:
         if self._segment_ms is not None:
             self._words += decoders.finish(self._segment_ms)
         self._segment_ms = None
         self._segment_blocks = self._silent_blocks = 0
-        self._silence.clear()
         self._preroll.clear()
         self._voiced.clear()
 
