@@ -149,6 +149,8 @@ def test_what_comes_from_the_environment_is_refused_in_the_file(tmp_path: Path, 
         ("stt:\n  port: 9000\ntts:\n  port: 9000\n", 4, "tts.port", "is 9000, and so is stt.port"),
         ("tts:\n\n  port: 8770\n", 3, "tts.port", "is 8770, and so is phone.api_port"),
         ("llm: {port: 9000}\nstt: {port: 9000, host: 0.0.0.0}\n", 2, "stt.port", "a port of its own"),
+        ("phone:\n  sip_tls_port: 5061\n", 2, "phone.sip_tls_port", "sip_tls_certificate names no certificate"),
+        ("phone:\n  sip_tls_port: 5060\n  sip_tls_certificate: a.pem\n", 2, "phone.sip_tls_port", "by TCP; choose"),
         ("phone:\n  codecs: []\n", 2, "phone.codecs", "at least one of G722, PCMU, PCMA"),
         ("phone:\n  codecs: [G722, G722]\n", 2, "phone.codecs", "names a codec twice"),
         (

@@ -53,7 +53,7 @@ def test_an_account_outside_the_allowlist_is_told(config: list[str]) -> None:
         (
             "{}",
             [
-                "server    192.0.2.20, port 5060, transport UDP",
+                "server    192.0.2.20, port 5060, transport UDP or TCP",
                 "network of this machine: 192.0.2.10",
                 "sip:her@192.0.2.20",
             ],

@@ -36,6 +36,14 @@ async def test_a_call_with_digits_by_info(tmp_path: Path) -> None:
     assert daemon.lines[0].codec == "PCMA"
 
 
+@pytest.mark.parametrize("scenario", ["call", "options", "late_offer", "busy"])
+async def test_the_same_on_a_connection(tmp_path: Path, scenario: str) -> None:
+    daemon = Daemon()
+    daemon.refusal = Refusal(486, "2 calls are up") if scenario == "busy" else None
+    async with daemon.serving(tmp_path) as server:
+        await run_sipp(tmp_path, scenario, server.agent.signalling.streams.ports["tcp"], "-t", "t1")
+
+
 @pytest.mark.parametrize("scenario", ["options", "late_ack", "late_offer", "require_100rel"])
 async def test_signalling(tmp_path: Path, scenario: str) -> None:
     async with Daemon().serving(tmp_path) as server:

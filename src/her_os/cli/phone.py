@@ -48,7 +48,12 @@ def _where_to_point(phone: Phone, source: str) -> list[str]:
         return ["server    this machine has no address in a network at the moment; `ip address` shows them"]
     first, *others = addresses
     suffix = "" if phone.sip_port == 5060 else f":{phone.sip_port}"
-    lines = [f"server    {first}, port {phone.sip_port}, transport UDP   (the phone may call it domain or registrar)"]
+    transport = "UDP or TCP" if phone.sip_tcp else "UDP"
+    lines = [
+        f"server    {first}, port {phone.sip_port}, transport {transport}   (the phone may call it domain or registrar)"
+    ]
+    if phone.sip_tls_port:
+        lines.append(f"          or port {phone.sip_tls_port}, transport TLS")
     if others:
         lines.append(f"          or, from another network of this machine: {', '.join(others)}")
     return [*lines, f"then call any number, for instance sip:her@{first}{suffix}"]

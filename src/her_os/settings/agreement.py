@@ -20,6 +20,7 @@ def find_disagreements(settings: Settings) -> Iterator[ConfigError]:
     yield from _addresses(settings)
     yield from _equal_ports(settings)
     yield from _sound_ports(settings.phone)
+    yield from _tls(settings.phone)
     yield from _codecs(settings.phone)
     yield from _allowlist(settings.phone)
     yield from _interruptions(settings.conversation)
@@ -91,6 +92,19 @@ def _sound_ports(phone: Phone) -> Iterator[ConfigError]:
         yield ConfigError(
             f"is {phone.sip_port}, which is among the ports for sound ({low}..{high}); choose one outside of them",
             field=_changed("phone", phone, "sip_port", "rtp_port_min", "rtp_port_max"),
+        )
+
+
+def _tls(phone: Phone) -> Iterator[ConfigError]:
+    if phone.sip_tls_port and not phone.sip_tls_certificate:
+        yield ConfigError(
+            f"is {phone.sip_tls_port}, but phone.sip_tls_certificate names no certificate; name one, or set this to 0",
+            field="phone.sip_tls_port",
+        )
+    elif phone.sip_tls_port and phone.sip_tls_port == phone.sip_port and phone.sip_tcp:
+        yield ConfigError(
+            f"is {phone.sip_tls_port}, which takes calls by TCP; choose another, or set phone.sip_tcp to false",
+            field=_changed("phone", phone, "sip_tls_port", "sip_port"),
         )
 
 

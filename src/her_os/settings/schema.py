@@ -37,6 +37,7 @@ class Trunk(Section, frozen=True):
     domain: str = ""
     """The domain of the account, where it is not the first server's host."""
     expires_s: Annotated[int, Meta(ge=30, le=86_400)] = 300
+    transport: Literal["udp", "tcp", "tls"] = "udp"
 
     @property
     def secret_name(self) -> str:
@@ -56,6 +57,16 @@ class Phone(Section, frozen=True):
     api_port: Port = 8770
     sip_host: str = "0.0.0.0"  # noqa: S104 - phones in the house must reach it; strangers are refused
     sip_port: Port = 5060
+    sip_tcp: bool = True
+    """Whether phones may also come by TCP, to the same port."""
+    sip_tls_port: Port = 0
+    """Where phones may come by TLS, 5061 as a rule; 0: nowhere."""
+    sip_tls_certificate: str = ""
+    """PEM file with the certificate for TLS and its chain."""
+    sip_tls_key: str = ""
+    """PEM file with its key; empty: it is in the certificate's file."""
+    sip_tls_authorities: str = ""
+    """PEM file of certificates that the servers of trunks may prove themselves with, beside the system's."""
     advertised_host: str = ""
     """Address put in Contact and SDP; empty: the local address that routes to the caller."""
     rtp_port_min: Port = 16384

@@ -24,6 +24,7 @@ from her_os.telephony.sip.refusal_log import RefusalLog
 from her_os.telephony.sip.registrar import Registrar
 from her_os.telephony.sip.registration import RetryRules
 from her_os.telephony.sip.responses import Refusal
+from her_os.telephony.sip.stream_transport import client_context, server_context
 from her_os.telephony.sip.timers import Timers
 from her_os.telephony.sip.trunks import Trunks
 from her_os.telephony.sip.user_agent import UserAgent
@@ -75,9 +76,17 @@ class SipServer:
         self._stopping = False
 
     async def start(self) -> None:
-        """Listen. Raises ConfigError when the port is taken."""
-        await self._agent.start(self._phone.sip_host, self._phone.sip_port)
-        log.info("SIP on %s:%d/udp", self._agent.signalling.transport.host, self.port)
+        """Listen. Raises ConfigError when a port is taken or a certificate cannot be used."""
+        phone, signalling = self._phone, self._agent.signalling
+        signalling.streams.client_tls = client_context(phone.sip_tls_authorities)
+        tls = server_context(phone.sip_tls_certificate, phone.sip_tls_key) if phone.sip_tls_port else None
+        await self._agent.start(phone.sip_host, phone.sip_port)
+        if phone.sip_tcp:
+            await signalling.listen(phone.sip_host, phone.sip_port, "phone.sip_port")
+        if tls is not None:
+            await signalling.listen(phone.sip_host, phone.sip_tls_port, "phone.sip_tls_port", tls)
+        ways = [f"{self.port}/udp", *(f"{port}/{how}" for how, port in signalling.streams.ports.items())]
+        log.info("SIP on %s: %s", signalling.transport.host, ", ".join(ways))
         self.trunks.start()
 
     @property

@@ -63,16 +63,28 @@ class RawPeer(asyncio.DatagramProtocol):
             return await self.inbox.get()
 
     async def response(self, status: int) -> SipResponse:
-        """The next message, which must be this response; its To tag is taken over."""
+        """The next message, which must be this response; its To tag is taken over.
+
+        On a busy machine we read late, so that an earlier answer was repeated meanwhile: such are skipped.
+        """
         message = await self.next()
+        while isinstance(message, SipResponse) and message.status != status and self._seen_before(message):
+            message = await self.next()
         assert isinstance(message, SipResponse), message
         assert message.status == status, (message.status, list(message.headers))
         if status > 100:
             self.to_tag = message.to.tag or self.to_tag
         return message
 
+    def _seen_before(self, message: SipResponse) -> bool:
+        """Whether the same was answered to the same request earlier."""
+        earlier = self.seen[: next(at for at, one in enumerate(self.seen) if one is message)]
+        return any(one.to_bytes() == message.to_bytes() for one in earlier)
+
     async def received(self, method: str) -> SipRequest:
         message = await self.next()
+        while isinstance(message, SipResponse) and self._seen_before(message):
+            message = await self.next()
         assert isinstance(message, SipRequest), message
         assert message.method == method
         return message

@@ -269,7 +269,7 @@ class SipCall:
     def _respond(self, transaction: ServerTransaction, status: int, extra: Pairs = (), body: bytes = b"") -> None:
         pairs = list(extra)
         if status in (180, 200) and transaction.request.method == "INVITE":
-            pairs.append(("Contact", self._signalling.contact(self.peer[0])))
+            pairs.append(("Contact", self._signalling.contact(self.peer)))
         if status in (200, 405):
             pairs += [("Allow", ALLOW), ("Accept", f"{SDP_TYPE}, application/dtmf-relay")]
         transaction.respond(
@@ -299,12 +299,12 @@ class SipCall:
         self.media.accept_answer(response.body)
 
     def _build_reinvite(self, extra: Pairs) -> SipRequest:
-        headers = [("Contact", self._signalling.contact(self.peer[0])), ("Allow", ALLOW)]
+        headers = [("Contact", self._signalling.contact(self.peer)), ("Allow", ALLOW)]
         session, timers = self._session, self._signalling.timers
         refresher = "" if session is None else "uac" if session.we_refresh else "uas"
         headers += request_headers(timers, session.seconds if session else 0, refresher)
         headers += [("Content-Type", SDP_TYPE), *extra]
-        return self.dialog.request("INVITE", self._signalling.via(self.peer[0]), headers, self.media.make_offer())
+        return self.dialog.request("INVITE", self._signalling.via(self.peer), headers, self.media.make_offer())
 
     async def info(self, content_type: str, body: bytes) -> None:
         """Send INFO. Raises CallRefused, RequestTimeout."""
@@ -319,7 +319,7 @@ class SipCall:
         RequestTimeout, CallEnded when the far end hung up meanwhile.
         """
         self._transfer = Transfer()
-        me = self._signalling.contact(self.peer[0])
+        me = self._signalling.contact(self.peer)
         try:
             response = await self._exchange(
                 "REFER", [("Refer-To", f"<{target}>"), ("Referred-By", me), ("Contact", me)]
@@ -379,7 +379,7 @@ class SipCall:
 
     async def _exchange(self, method: str, extra: Pairs, body: bytes = b"") -> SipResponse:
         def build(more: Pairs) -> SipRequest:
-            return self.dialog.request(method, self._signalling.via(self.peer[0]), [*extra, *more], body)
+            return self.dialog.request(method, self._signalling.via(self.peer), [*extra, *more], body)
 
         return await self._signalling.exchange(build, self.peer, self._credentials)
 
@@ -399,7 +399,7 @@ class SipCall:
     def _send_bye(self) -> None:
         """BYE, its answer left to the transaction."""
         try:
-            bye = self.dialog.request("BYE", self._signalling.via(self.peer[0]))
+            bye = self.dialog.request("BYE", self._signalling.via(self.peer))
             self._signalling.send_and_forget(bye, self.peer)
         except HerOsError as error:
             log.info("call %s: no BYE could be sent: %s", self.dialog.call_id, error.message)

@@ -1,4 +1,4 @@
-"""Client transactions on UDP: one request until its final answer (RFC 3261, section 17.1; RFC 6026).
+"""Client transactions: one request until its final answer (RFC 3261, section 17.1; RFC 6026).
 
 Timers are `call_later` handles of the running loop, so a transaction owns no task; `close` drops them.
 """
@@ -41,11 +41,13 @@ class ClientTransaction:
         on_response: Callable[[SipResponse], None],
         on_timeout: Callable[[], None],
         on_done: Callable[[], None],
+        reliable: bool = False,
     ) -> None:
         self.request = request
         self.state = ClientState.CALLING
         self._send, self._timers = send, timers
         self._on_response, self._on_timeout, self._on_done = on_response, on_timeout, on_done
+        self._reliable = reliable
         self._repeat: asyncio.TimerHandle | None = None
         self._end: asyncio.TimerHandle | None = None
 
@@ -103,7 +105,8 @@ class ClientTransaction:
             self._schedule_repeat(self._next_interval(interval))
 
         self._stop_repeating()
-        self._repeat = asyncio.get_running_loop().call_later(interval, again)
+        if not self._reliable:  # a connection repeats by itself
+            self._repeat = asyncio.get_running_loop().call_later(interval, again)
 
     def _stop_repeating(self) -> None:
         if self._repeat is not None:

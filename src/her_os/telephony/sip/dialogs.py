@@ -11,7 +11,7 @@ from her_os.contracts.errors import ProtocolError
 from her_os.telephony.sip.headers import Headers
 from her_os.telephony.sip.message import SipRequest, SipResponse
 from her_os.telephony.sip.uri import parse_name_address
-from her_os.telephony.sip.via import Address
+from her_os.telephony.sip.via import Address, StreamAddress
 
 
 def new_tag() -> str:
@@ -24,7 +24,7 @@ class Dialog:
     """One side's state. `local` and `remote` are whole From/To values with their tags, raw as they came.
 
     `destination` is where our requests go: the first route, else the remote target; but the address its messages
-    come from for a peer that asked for it (`rport`, so it may be behind NAT) or whose host is a name.
+    come from for a peer that is connected, that asked for it (`rport`: it may be behind NAT), or whose host is a name.
     """
 
     call_id: str
@@ -120,6 +120,8 @@ class Dialog:
 
 
 def _destination(routes: list[str], target: str, fallback: Address) -> Address:
+    if isinstance(fallback, StreamAddress):
+        return fallback  # on the connection that the call has
     try:
         uri = parse_name_address(routes[0] if routes else f"<{target}>").parsed_uri()
         ipaddress.ip_address(uri.host)

@@ -75,8 +75,8 @@ class InviteExchange:
     def acknowledge(self, dialog: Dialog, request: SipRequest) -> None:
         """Acknowledge the 2xx that `run` returned, and every repetition of it."""
         self._dialog = dialog
-        ack = dialog.acknowledge(request.cseq[0], self._signalling.via(dialog.destination[0]))
-        self._signalling.transport.send(ack.to_bytes(), dialog.destination)
+        ack = dialog.acknowledge(request.cseq[0], self._signalling.via(dialog.destination))
+        self._signalling.transmit(ack.to_bytes(), dialog.destination)
 
     def cancel(self) -> None:
         """Give up. `run` then raises CallRefused(487), or returns a call that crossed the CANCEL on the wire."""
@@ -124,9 +124,9 @@ class InviteExchange:
         except ProtocolError:
             return
         via = self._signalling.via
-        ack = dialog.acknowledge(request.cseq[0], via(dialog.destination[0]))
-        self._signalling.transport.send(ack.to_bytes(), dialog.destination)
-        self._signalling.send_and_forget(dialog.request("BYE", via(dialog.destination[0])), dialog.destination)
+        ack = dialog.acknowledge(request.cseq[0], via(dialog.destination))
+        self._signalling.transmit(ack.to_bytes(), dialog.destination)
+        self._signalling.send_and_forget(dialog.request("BYE", via(dialog.destination)), dialog.destination)
 
     def _resolve(self, response: SipResponse) -> None:
         if self._final is not None and not self._final.done():

@@ -94,8 +94,8 @@ class OutgoingRequests:
 
         def build(more: Pairs) -> SipRequest:
             counted.cseq += 1
-            headers = Headers([("Via", self._signalling.via(destination[0])), ("Max-Forwards", "70")])
-            contact = self._signalling.contact(destination[0], contact_user)
+            headers = Headers([("Via", self._signalling.via(destination)), ("Max-Forwards", "70")])
+            contact = self._signalling.contact(destination, contact_user)
             own = [("CSeq", f"{counted.cseq} {method}"), ("Contact", contact)]
             for name, value in [*addresses, *own, ("User-Agent", "her-os"), *extra, *more]:
                 headers.add(name, value)

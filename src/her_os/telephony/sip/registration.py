@@ -90,7 +90,7 @@ class TrunkRegistration:
         for server in self._in_order():
             try:
                 async with asyncio.timeout(self._rules.patience_s):
-                    address = await self._agent.destination_of(f"sip:{server}")
+                    address = await self._agent.destination_of(f"sip:{server};transport={self.trunk.transport}")
                     granted_s = await self._renew(address, self.trunk.expires_s)
             except (HerOsError, TimeoutError) as error:
                 self._failed(server, error)

@@ -1,4 +1,4 @@
-"""Server transactions on UDP: one request, its answer, and every repetition of both (RFC 3261, section 17.2; RFC 6026).
+"""Server transactions: one request, its answer, and every repetition of both (RFC 3261, section 17.2; RFC 6026).
 
 Timers are `call_later` handles of the running loop, so a transaction owns no task; `close` drops them.
 """
@@ -30,11 +30,19 @@ class ServerTransaction:
     """Answers one non-INVITE request; repeats the cached answer to retransmissions until timer J."""
 
     def __init__(
-        self, request: SipRequest, source: Address, send: Send, timers: Timers, on_done: Callable[[], None]
+        self,
+        request: SipRequest,
+        source: Address,
+        send: Send,
+        timers: Timers,
+        on_done: Callable[[], None],
+        *,
+        reliable: bool = False,
     ) -> None:
         self.request, self.source = request, source
         self.state = ServerState.PROCEEDING
         self._send, self._timers, self._on_done = send, timers, on_done
+        self._reliable = reliable
         self._last = b""
         self._linger: asyncio.TimerHandle | None = None
         self._repeat: asyncio.TimerHandle | None = None
@@ -93,7 +101,8 @@ class InviteServerTransaction(ServerTransaction):
 
     def _finish(self, response: SipResponse) -> None:
         self.state = ServerState.ACCEPTED if response.status < 300 else ServerState.COMPLETED
-        self._schedule_repeat(self._timers.t1)
+        lost = self.accepted or not self._reliable  # a 2xx is repeated on a connection, too: a proxy may have lost it
+        self._schedule_repeat(self._timers.t1 if lost else 2 * self._timers.timeout)
         if self._linger is not None:
             self._linger.cancel()
         self._linger = asyncio.get_running_loop().call_later(self._timers.timeout, self._give_up)

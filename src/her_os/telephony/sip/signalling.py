@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import ssl
 from collections.abc import Callable, Iterable
 
 from her_os.contracts.errors import HerOsError, ProtocolError
 from her_os.telephony.sip.digest import Credentials, answer_challenge
 from her_os.telephony.sip.errors import RequestTimeout
 from her_os.telephony.sip.message import SipRequest, SipResponse
+from her_os.telephony.sip.stream_transport import StreamTransport
 from her_os.telephony.sip.timers import Timers
 from her_os.telephony.sip.transactions import TransactionLayer, TransactionUser, new_branch
-from her_os.telephony.sip.transport import UdpTransport
+from her_os.telephony.sip.transport import UdpTransport, explain
 from her_os.telephony.sip.uri import bracketed
-from her_os.telephony.sip.via import Address
+from her_os.telephony.sip.via import Address, StreamAddress, protocol_of
 
 log = logging.getLogger(__name__)
 BuildRequest = Callable[[Iterable[tuple[str, str]]], SipRequest]
@@ -23,11 +25,12 @@ BuildRequest = Callable[[Iterable[tuple[str, str]]], SipRequest]
 
 
 class Signalling:
-    """One SIP socket as requests see it. `advertised_host` replaces our address towards peers beyond loopback."""
+    """Our SIP sockets as requests see them. `advertised_host` replaces our address towards peers beyond loopback."""
 
     def __init__(self, user: TransactionUser, timers: Timers, *, contact_user: str, advertised_host: str = "") -> None:
         self.transport = UdpTransport(self._received)
-        self.transactions = TransactionLayer(self.transport.send, user, timers)
+        self.streams = StreamTransport(self._received)
+        self.transactions = TransactionLayer(self.transmit, user, timers)
         self.timers = timers
         self._contact_user, self._advertised_host = contact_user, advertised_host
 
@@ -40,13 +43,38 @@ class Signalling:
             return self._advertised_host
         return self.transport.local_host_for(peer)
 
-    def via(self, peer: str) -> str:
-        """A Via of ours with a fresh branch."""
-        return f"SIP/2.0/UDP {bracketed(self.local_host(peer))}:{self.transport.port};branch={new_branch()};rport"
+    def transmit(self, data: bytes, destination: Address) -> None:
+        """Send now, by datagram or on the connection to that peer."""
+        if isinstance(destination, StreamAddress):
+            self.streams.send(data, destination)
+        else:
+            self.transport.send(data, destination)
 
-    def contact(self, peer: str, user: str = "") -> str:
+    async def listen(self, host: str, port: int, field: str, tls: ssl.SSLContext | None = None) -> None:
+        """Take connections, by TLS where a context is given. Raises ConfigError naming the setting `field`."""
+        try:
+            await self.streams.listen(host, port, tls)
+        except OSError as error:
+            raise explain(error, host, port, "tcp", field) from error
+
+    async def close(self) -> None:
+        """Close every socket. Idempotent."""
+        await self.streams.close()
+        await self.transport.close()
+
+    def via(self, peer: Address) -> str:
+        """A Via of ours towards that peer, with a fresh branch."""
+        return f"SIP/2.0/{protocol_of(peer).upper()} {self._reached_at(peer)};branch={new_branch()};rport"
+
+    def contact(self, peer: Address, user: str = "") -> str:
         """Our Contact towards that peer, with another user part where one is given."""
-        return f"<sip:{user or self._contact_user}@{bracketed(self.local_host(peer))}:{self.transport.port}>"
+        how = protocol_of(peer)
+        parameter = "" if how == "udp" else f";transport={how}"
+        return f"<sip:{user or self._contact_user}@{self._reached_at(peer)}{parameter}>"
+
+    def _reached_at(self, peer: Address) -> str:
+        ports: dict[str, int] = {**self.streams.ports}
+        return f"{bracketed(self.local_host(peer[0]))}:{ports.get(protocol_of(peer), self.transport.port)}"
 
     async def send(self, request: SipRequest, destination: Address) -> SipResponse:
         """Send one request other than INVITE and wait for its final answer. Raises RequestTimeout.

@@ -15,7 +15,7 @@ from her_os.telephony.sip.message import SipRequest, SipResponse, check_request,
 from her_os.telephony.sip.responses import make_response
 from her_os.telephony.sip.server_transactions import InviteServerTransaction, ServerTransaction
 from her_os.telephony.sip.timers import Timers
-from her_os.telephony.sip.via import MAGIC_COOKIE, Address, reply_address, stamp_via
+from her_os.telephony.sip.via import MAGIC_COOKIE, Address, StreamAddress, reply_address, stamp_via
 
 log = logging.getLogger(__name__)
 MAX_SERVER_TRANSACTIONS = 2000
@@ -50,7 +50,7 @@ class TransactionLayer:
     # --- what arrives -------------------------------------------------------------------------
 
     def receive(self, data: bytes, source: Address) -> None:
-        """Take one datagram. Nothing a peer can send makes this raise."""
+        """Take one message. Nothing a peer can send makes this raise."""
         if not data.strip(b"\r\n\0"):
             return
         try:
@@ -114,6 +114,7 @@ class TransactionLayer:
             lambda data: self._send(data, destination),
             self.timers,
             lambda: _forget(self._servers, key),
+            reliable=isinstance(destination, StreamAddress),
         )
         self._servers[key] = transaction
         return transaction
@@ -148,6 +149,7 @@ class TransactionLayer:
             on_response=on_response,
             on_timeout=on_timeout,
             on_done=lambda: _forget(self._clients, key),
+            reliable=isinstance(destination, StreamAddress),
         )
         self._clients[key] = transaction
         transaction.start()

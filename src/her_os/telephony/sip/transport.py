@@ -30,7 +30,7 @@ class UdpTransport(asyncio.DatagramProtocol):
         try:
             transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(host, port))
         except OSError as error:
-            raise _explain(error, host, port) from error
+            raise explain(error, host, port) from error
         self._transport = transport
         self.host, self.port = transport.get_extra_info("sockname")[:2]
 
@@ -67,8 +67,9 @@ class UdpTransport(asyncio.DatagramProtocol):
         self._closed.set()
 
 
-def _explain(error: OSError, host: str, port: int) -> ConfigError:
-    what = f"cannot listen on {host}:{port}/udp: {error.strerror or error}"
+def explain(error: OSError, host: str, port: int, kind: str = "udp", field: str = "phone.sip_port") -> ConfigError:
+    """Why we cannot listen there, and what to do."""
+    what = f"cannot listen on {host}:{port}/{kind}: {error.strerror or error}"
     if error.errno in {errno.EADDRINUSE, errno.EACCES}:
-        return ConfigError(f"{what}; stop the program that has it, or choose another port", field="phone.sip_port")
+        return ConfigError(f"{what}; stop the program that has it, or choose another port", field=field)
     return ConfigError(f"{what}; expected an address of this machine, or 0.0.0.0", field="phone.sip_host")

@@ -8,7 +8,7 @@ from urllib.parse import unquote as percent_decode
 from her_os.contracts.errors import ProtocolError
 from her_os.telephony.sip.lexing import bounded_int, parse_parameters, quote, split_outside, unquote
 
-DEFAULT_PORT = 5060
+DEFAULT_PORT, DEFAULT_TLS_PORT = 5060, 5061
 
 
 @dataclass(frozen=True, slots=True)

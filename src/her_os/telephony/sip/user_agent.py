@@ -26,8 +26,8 @@ from her_os.telephony.sip.server_transactions import InviteServerTransaction
 from her_os.telephony.sip.session_timer import answer_interval
 from her_os.telephony.sip.signalling import Signalling, resolve
 from her_os.telephony.sip.timers import Timers
-from her_os.telephony.sip.uri import parse_uri
-from her_os.telephony.sip.via import Address
+from her_os.telephony.sip.uri import DEFAULT_PORT, DEFAULT_TLS_PORT, parse_uri
+from her_os.telephony.sip.via import Address, StreamAddress
 
 log = logging.getLogger(__name__)
 Pairs = Iterable[tuple[str, str]]
@@ -92,7 +92,7 @@ class UserAgent:
         """Hang up what is still up, and close the socket. Idempotent."""
         await self.hang_up_all(grace_s)
         self.signalling.transactions.close()
-        await self.signalling.transport.close()
+        await self.signalling.close()
 
     @property
     def port(self) -> int:
@@ -107,8 +107,14 @@ class UserAgent:
     # --- placing calls ------------------------------------------------------------------------
 
     async def destination_of(self, target: str) -> Address:
-        """Where a SIP URI is reached. Raises ProtocolError for a bad URI, HerOsError for an unknown host."""
-        return await resolve(*parse_uri(target).address)
+        """Where a SIP URI is reached, and how. Raises ProtocolError for a bad URI, HerOsError for an unknown host."""
+        uri = parse_uri(target)
+        how = uri.parameters.get("transport", "tls" if uri.scheme == "sips" else "udp").lower()
+        port = uri.port or (DEFAULT_TLS_PORT if how == "tls" else DEFAULT_PORT)
+        address = await resolve(uri.host, port)
+        if how in ("tcp", "tls"):
+            return StreamAddress(*address, "tls" if how == "tls" else "tcp", uri.host)
+        return address
 
     async def invite(
         self,
@@ -171,7 +177,7 @@ class UserAgent:
                 response = await once(destination, expires_s)
             if response.status >= 300:
                 raise CallRefused(response.status, response.phrase, refusal_of(response.headers))
-            own = self.signalling.contact(destination[0], contact_user)
+            own = self.signalling.contact(destination, contact_user)
             return granted_expiry(response.headers.values("Contact"), own, expires_s)
 
         return renew

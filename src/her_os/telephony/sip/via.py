@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from her_os.contracts.errors import ProtocolError
 from her_os.telephony.sip.lexing import parse_parameters, split_outside
@@ -10,6 +11,27 @@ from her_os.telephony.sip.uri import DEFAULT_PORT, split_host_port
 
 MAGIC_COOKIE = "z9hG4bK"
 Address = tuple[str, int]
+StreamProtocol = Literal["tcp", "tls"]
+
+
+class StreamAddress(tuple[str, int]):
+    """An Address that is reached by a connection; a plain one is reached by datagrams.
+
+    `name` is who must answer there by TLS.
+    """
+
+    protocol: StreamProtocol
+    name: str
+
+    def __new__(cls, host: str, port: int, protocol: StreamProtocol, name: str = "") -> StreamAddress:
+        address = super().__new__(cls, (host, port))
+        address.protocol, address.name = protocol, name or host
+        return address
+
+
+def protocol_of(address: Address) -> Literal["udp", "tcp", "tls"]:
+    """How an address is reached."""
+    return address.protocol if isinstance(address, StreamAddress) else "udp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +84,6 @@ def stamp_via(line: str, source: Address) -> str:
 
 def reply_address(via: Via, source: Address) -> Address:
     """Where the answer to a request with this top Via goes, when the request came from `source`."""
-    if "rport" in via.parameters:
+    if "rport" in via.parameters or isinstance(source, StreamAddress):
         return source
     return source[0], via.port or DEFAULT_PORT
