@@ -41,9 +41,7 @@ def logs(
 def _tell_story(call: str, name: str) -> None:
     """Become journalctl. Raises HerOsError where no journal is kept."""
     if not Path(SOCKET).is_socket():
-        raise HerOsError(
-            "a call's story is kept by journald, which does not run here; try `her-os calls show ID`"
-        )
+        raise HerOsError("a call's story is kept by journald, which does not run here; try `her-os calls show ID`")
     unit = [f"_SYSTEMD_UNIT={unit_of(name)}"] if name else []
     _become("journalctl", "--output=short-precise", *(f"{k}={v}" for k, v in session_fields(call).items()), *unit)
 

@@ -32,8 +32,6 @@ def system_python() -> Path:
 def make_environment(venv: Path) -> None:
     """Make `venv` anew, beside the old one, and put it in its place at once. Raises HerOsError."""
     needed = _needed("her-os")
-    if not needed:
-        raise HerOsError("the installed copy cannot install itself again; run scripts/install.sh of a checkout")
     fresh, old = venv.with_name("venv.new"), venv.with_name("venv.old")
     for left in (fresh, old):
         shutil.rmtree(left, ignore_errors=True)
