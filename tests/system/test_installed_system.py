@@ -14,10 +14,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.system.machine import DAEMONS, Machine, call_events, wait_for
+from tests.system.machine import CALL, DAEMONS, Machine, call_events, wait_for
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
-CALL = ("/usr/local/bin/her-os", "call", "--to", "sip:her@127.0.0.1", "--json", "--duration")
 
 
 @pytest.fixture(scope="module")

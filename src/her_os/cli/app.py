@@ -53,7 +53,6 @@ COMMANDS = (
     Command("install", "her_os.cli.install:install", "Install or upgrade her-os as systemd units; needs root."),
     Command("uninstall", "her_os.cli.install:uninstall", "Take the systemd units away again; needs root."),
     Command("wait-ready", "her_os.cli.wait_ready:wait_ready", "Return when a daemon is ready."),
-    Command("free-ports", "her_os.cli.free_ports:free_ports", "End what an earlier run left on a daemon's ports."),
     Command("daemon", "her_os.cli.daemon:daemon", "Run one daemon in the foreground (what systemd and `run` do)."),
 )
 

@@ -41,6 +41,10 @@ def make_environment(venv: Path) -> None:
     for distribution in needed:
         _copy_distribution(distribution, packages)
     _copy_ourselves(packages / "her_os")
+    # A hardened unit cannot write bytecode, so it would compile everything at each start.
+    run_program(
+        [str(fresh / "bin" / "python"), "-m", "compileall", "-q", "-s", str(fresh), "-p", str(venv), str(packages)]
+    )
     _write_command(fresh / "bin" / "her-os", venv / "bin" / "python")
     if venv.exists():
         venv.rename(old)
