@@ -81,7 +81,7 @@ def what_became_of(machine: Machine, said: str) -> tuple[bool, str]:
     """Whether the call went on to its end with its last question answered; and in words."""
     events = call_events(said)
     story = machine.journal(f"CALL_ID={calls_of(machine)[-1]}")
-    turns = re.findall(r"turn \d+ (?:answered|failed:?|interrupted|silent)", story)
+    turns = re.findall(r"= (turn \d+ (?:answered|failed|interrupted|silent))(?:;|$)", story, re.MULTILINE)
     ended_s = events[-1]["at_ms"] / 1000
     answered = any(e["event"] == "answers" and e["at_ms"] > SECOND_S * 1000 for e in events)
     spoke = any(e["who"] == "assistant" and FIRST_S * 1000 < e["at_ms"] < SECOND_S * 1000 for e in events)
