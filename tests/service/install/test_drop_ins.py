@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from her_os.contracts.errors import ConfigError
+from her_os.daemons.family import all_endpoints
 from her_os.daemons.loader import refuse_stale_drop_ins
 from her_os.service.install.drop_ins import drop_ins
 from her_os.service.install.graphics_card import card_drop_ins, find_card
 from her_os.service.install.layout import Layout
+from her_os.service.systemd_units import unit_of
 from her_os.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -70,6 +72,12 @@ def test_by_default_only_the_environment_for_a_card_is_said() -> None:
 def test_each_key_in_the_words_of_systemd(tmp_path: Path, text: str, lines: list[str]) -> None:
     said = compiled(tmp_path, text)[STT].splitlines()
     assert [line for line in lines if line not in said] == []
+
+
+def test_every_unit_with_a_port_frees_it_first() -> None:
+    for daemon in {endpoint.daemon for endpoint in all_endpoints(Settings())}:
+        unit = (ROOT / "systemd" / unit_of(daemon)).read_text()
+        assert f"ExecStartPre=+/opt/her-os/venv/bin/python -m her_os.daemons.free_ports {daemon}\n" in unit
 
 
 def test_fail_fast_stops_the_target_where_a_unit_is_given_up(tmp_path: Path) -> None:
