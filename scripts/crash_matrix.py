@@ -98,7 +98,7 @@ def what_became_of(machine: Machine, said: str) -> tuple[bool, str]:
     kept = answered and ended_s >= END_S - 1
     words = "; ".join(turn.replace("failed", "failed (apology said)") for turn in turns)
     first = "something was heard after the first question" if spoke else "silence after the first question"
-    last = "the second answered" if answered else "the second not answered"
+    last = "a reply to the second" if answered else "none to the second"
     return kept, f"{'kept' if kept else 'lost'}: {first}, {last} ({words})"
 
 
@@ -165,7 +165,8 @@ def table(rows: Sequence[Row], first_start_s: float) -> str:
         "# Crash matrix: her-os on a real systemd\n",
         "Made by `python -m scripts.crash_matrix`; all daemons real, the embedded model and voice, on a machine that",
         f"other work kept busy. From nothing to all units active: {first_start_s:.1f} s. A call was in progress",
-        f"each time: the fault came 2 s before its first question (at {FIRST_S} s), a second one at {SECOND_S} s.\n",
+        f"each time: the fault came 2 s before its first question (at {FIRST_S} s), a second one at {SECOND_S} s.",
+        "A call cannot outlive the process that holds it, the phone's: its caller hears silence, and calls again.\n",
         "| daemon | fault | back and ready | with its dependents | units in a new life "
         "| the call, or what else was seen | as it should be |",
         "|---|---|---|---|---|---|---|",
