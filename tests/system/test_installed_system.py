@@ -14,8 +14,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from scripts.crash_matrix import ALL, QUESTION, break_one, calls_of
 
+from scripts.crash_matrix import ALL, QUESTION, break_one, calls_of
 from tests.system.machine import CALL, DAEMONS, Machine, call_events, wait_for
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
