@@ -285,11 +285,10 @@ def test_nonsense_is_no_unit() -> None:
 @pytest.mark.parametrize(
     ("text", "field"),
     [
-        ("loader: {port_hygiene: {kill_orphans: any}}", "loader.port_hygiene"),
-        ("loader: {fail_fast_on_repeated_failures: true}", "loader.fail_fast_on_repeated_failures"),
-        ("loader: {timeouts: {llm_ready_sec: 5}}", "loader.timeouts"),
-        ("services: {stt: {threads: 2}}", "services.stt.threads"),
-        ("services: {llm: {cmd: [x]}}", "services.llm.cmd"),
+        ("loader: {port_hygiene: {pid_files: [x.pid]}}", "loader.port_hygiene.pid_files"),
+        ("loader: {graceful_shutdown: {per_service_grace_sec: 2}}", "loader.graceful_shutdown.per_service_grace_sec"),
+        ("loader: {prewarm_next_service: false}", "loader.prewarm_next_service"),
+        ("services: {stt: {prepare_async: false}}", "services.stt.prepare_async"),
     ],
 )
 def test_what_only_works_when_spawning_is_refused_by_name(tmp_path: Path, text: str, field: str) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from her_os.clients.loader_client import LoaderClient
 from her_os.daemons.family import loader_endpoint
 from her_os.service.health_probe import reachable_host
-from her_os.service.install.layout import Layout
+from her_os.service.install.layout import Layout, is_installed
 from her_os.settings import Settings, load_secrets, load_settings
 
 
@@ -28,8 +27,3 @@ def loader_client(settings: Settings, environ: Mapping[str, str] | None = None) 
     secrets = load_secrets(Layout().secrets if installed else settings.environment.secrets_file)
     endpoint = loader_endpoint(settings)
     return LoaderClient(f"http://{reachable_host(endpoint.host)}:{endpoint.port}", secrets.loader_token)
-
-
-def is_installed() -> bool:
-    """Whether this is the copy that `her-os install` made."""
-    return Path(sys.prefix) == Layout().venv

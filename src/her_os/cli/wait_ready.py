@@ -10,12 +10,12 @@ import typer
 
 from her_os.cli.options import ConfigFile
 from her_os.contracts.errors import HerOsError
-from her_os.daemons.family import http_endpoints
-from her_os.service.health_probe import ask_health
+from her_os.daemons.family import Endpoint, http_endpoints
+from her_os.daemons.service_probes import Probe, health_probe
 from her_os.service.notify import sd_notify
 from her_os.settings import load_settings
 
-_POLL_S = 0.1
+_ASK_S = 1.0
 EXIT_UNAVAILABLE = 69  # not 1, which the unit of llama-server takes for a clean end
 
 
@@ -24,20 +24,25 @@ def wait_ready(
     pid: Annotated[int | None, typer.Option(help="Give up when this process has ended.")] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Wait until a daemon's /health says that it is ready; fails when its process ends first."""
-    endpoint = next((e for e in http_endpoints(load_settings(config)) if e.daemon == name), None)
+    """Wait until a daemon is ready as its `readiness` says; one that notifies is asked for its /health.
+
+    Fails when its process ends first.
+    """
+    settings = load_settings(config)
+    endpoint = next((e for e in http_endpoints(settings) if e.daemon == name), None)
     if endpoint is None:
         raise HerOsError(f"there is no daemon {name!r}")
-    asyncio.run(_wait(name, endpoint.host, endpoint.port, pid))
+    probe = health_probe(getattr(settings.services, name).readiness, endpoint, _ASK_S)
+    asyncio.run(_wait(endpoint, probe, pid, settings.loader.readiness_poll_ms / 1000))
 
 
-async def _wait(name: str, host: str, port: int, pid: int | None) -> None:
-    while not (health := await ask_health(host, port)).ready:
+async def _wait(endpoint: Endpoint, probe: Probe, pid: int | None, poll_s: float) -> None:
+    while not await probe():
         if pid is not None and not _runs(pid):
-            typer.echo(f"{name} ended before it was ready", err=True)
+            typer.echo(f"{endpoint.daemon} ended before it was ready", err=True)
             raise typer.Exit(EXIT_UNAVAILABLE)
-        await asyncio.sleep(_POLL_S)
-    sd_notify(STATUS=f"ready on {host}:{port} ({health.detail})")
+        await asyncio.sleep(poll_s)
+    sd_notify(STATUS=f"ready on {endpoint.host}:{endpoint.port}")
 
 
 def _runs(pid: int) -> bool:

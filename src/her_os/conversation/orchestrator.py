@@ -105,16 +105,26 @@ class TurnBook:
         self._parts.history.add_reply(heard, whole=whole)
         if self._parts.log_speech:
             log.info("turn %d: %r -> %r (heard %r)", reply.turn, self._caller_text, text, heard)
-        self._parts.journal.turn_finished(
-            TurnRecord(
-                turn=reply.turn,
-                caller_text=self._caller_text,
-                reply_text=text,
-                heard_text=heard,
-                outcome=reply.outcome if whole or reply.outcome == "failed" else "interrupted",
-                tools=tuple(reply.thought.tools),
-                first_audio_ms=self._first_audio_ms,
-                cancel=cancel,
-                error=reply.error,
-            )
+        record = TurnRecord(
+            turn=reply.turn,
+            caller_text=self._caller_text,
+            reply_text=text,
+            heard_text=heard,
+            outcome=reply.outcome if whole or reply.outcome == "failed" else "interrupted",
+            tools=tuple(reply.thought.tools),
+            first_audio_ms=self._first_audio_ms,
+            cancel=cancel,
+            error=reply.error,
         )
+        log.info("turn %d %s", reply.turn, _story(record))
+        self._parts.journal.turn_finished(record)
+
+
+def _story(record: TurnRecord) -> str:
+    """What became of a turn, without a word of what was said in it."""
+    parts: list[str] = [record.outcome]
+    if record.first_audio_ms is not None:
+        parts.append(f"first audio after {record.first_audio_ms:.0f} ms")
+    if record.tools:
+        parts.append(f"tools {', '.join(record.tools)}")
+    return "; ".join(parts)

@@ -16,6 +16,8 @@ from her_os.daemons.warm_up import warm_up_of
 from her_os.loader.loader_service import LoaderService
 from her_os.loader.observed_service import ObservedService
 from her_os.service.http_daemon import HttpDaemon
+from her_os.service.install.layout import Layout, is_installed
+from her_os.service.install.machine import stale_drop_ins
 from her_os.service.systemd_units import SystemdUnits, run_program, unit_of
 from her_os.settings import Secrets, Settings
 
@@ -25,21 +27,21 @@ SYSTEMD_ORDER = ("llm", "stt", "tts", "phone")
 _SPAWNING_ONLY = (
     "loader.startup_sequence",
     "loader.shutdown_sequence",
-    "loader.timeouts",
-    "loader.restart_policy.backoff",
-    "loader.fail_fast_on_repeated_failures",
-    "loader.port_hygiene",
-    "loader.graceful_shutdown",
+    "loader.port_hygiene.unix_sockets",
+    "loader.port_hygiene.pid_files",
+    "loader.graceful_shutdown.per_service_grace_sec",
     "loader.prewarm_next_service",
     "loader.io_prewarm",
-    "loader.cuda",
-    *(f"services.{name}.{key}" for name in SYSTEMD_ORDER for key in ("cmd", "prepare_async", "threads")),
+    *(f"services.{name}.prepare_async" for name in SYSTEMD_ORDER),
 )
+"""What systemd cannot be told. The other keys of spawning are in the drop-ins that `her-os install` writes."""
 
 
 async def main(settings: Settings, secrets: Secrets) -> int:
-    """Observe until a signal. Raises ConfigError for a setting that only works where the loader spawns."""
+    """Observe until a signal. Raises ConfigError for a setting that would not be honoured beside systemd."""
     refuse_spawning_only(settings)
+    if is_installed():
+        refuse_stale_drop_ins(settings, Layout())
     return await LoaderDaemon(settings, secrets).daemon.run()
 
 
@@ -55,6 +57,16 @@ def refuse_spawning_only(settings: Settings) -> None:
                 "take it out, and say it with `systemctl edit`",
                 field=field,
             )
+
+
+def refuse_stale_drop_ins(settings: Settings, layout: Layout) -> None:
+    """The units must say what the configuration says now. Raises ConfigError."""
+    for path in stale_drop_ins(settings, layout):
+        raise ConfigError(
+            f"{path} does not say what the configuration says now; run `her-os install` as root, then "
+            "`systemctl restart her-os.target`",
+            file=settings.source,
+        )
 
 
 class LoaderDaemon:

@@ -35,6 +35,7 @@ from her_os.conversation.tools.timers import TimerBook
 from her_os.conversation.turn import TurnEpoch
 from her_os.engines.llama_server_command import is_embedded
 from her_os.household.call_log import CallLog, CallRecord, SilentJournal
+from her_os.service.call_context import working_for
 from her_os.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -106,8 +107,9 @@ class CallDesk:
             raise CapacityError("all lines are in use")
         slot = self._free_slots.pop(0)
         try:
-            async with AsyncExitStack() as stack:
-                return await self._hold(line, answer, slot, stack)
+            with working_for(line.call_id):
+                async with AsyncExitStack() as stack:
+                    return await self._hold(line, answer, slot, stack)
         finally:
             self._free_slots.append(slot)
 
@@ -128,7 +130,8 @@ class CallDesk:
         stack.callback(timers.close)
         self._talking[orchestrator] = line
         stack.callback(self._left, orchestrator)
-        log.info("call %s from %s (%s)", line.call_id, line.caller.display_name or line.caller.uri, mode)
+        who = line.caller.display_name or line.caller.uri
+        log.info("call %s from %s (%s), language model slot %d", line.call_id, who, mode, slot)
         reason = "failed"
         try:
             reason = await orchestrator.run()

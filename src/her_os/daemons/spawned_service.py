@@ -11,6 +11,7 @@ from pathlib import Path
 
 from her_os.daemons.service_probes import Probe
 from her_os.service.child_process import ChildProcess, LineHandler
+from her_os.service.install.drop_ins import THREAD_VARIABLES
 from her_os.service.notify_listener import NotifyListener
 from her_os.service.process_table import SPAWNED_BY, own_mark
 from her_os.settings import Settings
@@ -137,7 +138,7 @@ def service_environment(
         "PYTORCH_CUDA_ALLOC_CONF": cuda.torch_alloc_conf,
     }
     if service.threads:
-        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        for name in THREAD_VARIABLES:
             environment[name] = str(service.threads)
     environment.pop("JOURNAL_STREAM", None)  # its output goes to us, not to the journal
     return environment

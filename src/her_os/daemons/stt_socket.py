@@ -40,6 +40,7 @@ from her_os.contracts.speech_to_text import (
 )
 from her_os.daemons.stt_metrics import SttMetrics
 from her_os.daemons.stt_sessions import EngineSession, Sessions
+from her_os.service.call_context import working_for
 from her_os.service.readiness import Readiness
 from her_os.service.websocket_auth import authenticate
 
@@ -96,16 +97,20 @@ class SttSocket:
 
     async def _converse(self, socket: web.WebSocketResponse) -> None:
         how = "cancelled"
-        try:
-            async with self._session(socket) as session:
-                how = await self._serve(socket, session)
-        except (ClientLeft, ClientConnectionResetError):
-            how = "client left"
-        except HerOsError as error:
-            how = error.code
-            await self._refuse(socket, error)
-        finally:
-            self._metrics.ended.labels(how).inc()
+        with contextlib.ExitStack() as context:
+            try:
+                start = await self._receive_start(socket)
+                context.enter_context(working_for(start.session_id))
+                async with self._session(socket, start) as session:
+                    how = await self._serve(socket, session)
+            except (ClientLeft, ClientConnectionResetError):
+                how = "client left"
+            except HerOsError as error:
+                how = error.code
+                await self._refuse(socket, error)
+            finally:
+                self._metrics.ended.labels(how).inc()
+                log.info("stream ended: %s", how)
 
     @contextlib.asynccontextmanager
     async def _closed_by_stop(self, socket: web.WebSocketResponse) -> AsyncGenerator[None]:
@@ -122,13 +127,13 @@ class SttSocket:
             await asyncio.wait({closing})
 
     @contextlib.asynccontextmanager
-    async def _session(self, socket: web.WebSocketResponse) -> AsyncGenerator[EngineSession]:
+    async def _session(self, socket: web.WebSocketResponse, start: Start) -> AsyncGenerator[EngineSession]:
         """From `start` to `ready`, and the release of the session's state however it ends."""
-        start = await self._receive_start(socket)
         await self._wait_ready(socket)
         session = await self._sessions.open(start.session_id, start.language)
         try:
             self._metrics.opened.inc()
+            log.info("stream opened for call %.64s", start.session_id)
             await _send(socket, Ready(start.session_id, self._sample_rate, self._engine_name))
             yield session
         finally:
@@ -177,8 +182,12 @@ class SttSocket:
                 for partial in partials:
                     await _send(socket, partial)
             elif isinstance(message, Finalize):
-                with self._metrics.finalize.time():
-                    await _send(socket, await session.finalize())
+                began = time.perf_counter()
+                final = await session.finalize()
+                took_s = time.perf_counter() - began
+                self._metrics.finalize.observe(took_s)
+                log.info("utterance %d: final after %.0f ms", final.utterance, took_s * 1000)
+                await _send(socket, final)
             elif isinstance(message, Close):
                 await socket.close()
                 return "closed"

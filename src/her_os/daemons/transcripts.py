@@ -19,6 +19,7 @@ from her_os.household.call_facts import CallFactFinder
 from her_os.household.contacts import read_contacts
 from her_os.settings import Secrets, Settings
 from her_os.transcripts.inbox import find_recordings, is_written
+from her_os.transcripts.observers import QuietObserver, Several
 from her_os.transcripts.queue import RecordingQueue
 
 log = logging.getLogger(__name__)
@@ -45,9 +46,18 @@ async def main(settings: Settings, secrets: Secrets) -> int:
     return 0
 
 
+class StoryLog(QuietObserver):
+    """A line for each recording; its file name tells the journal whose call it was."""
+
+    def finished(self, result: RecordingResult) -> None:
+        """What failed is told by the batch, with its reason."""
+        if result.status == "done":
+            log.info("%s: transcribed in %.1f s", result.source, result.seconds)
+
+
 async def _drain_and_tell(settings: Settings, postman: Postman) -> list[RecordingResult]:
     """Also mail that an earlier run left is sent."""
-    results = await drain(settings, create_writer(settings), postman)
+    results = await drain(settings, create_writer(settings), Several(StoryLog(), postman))
     await postman.round()
     return results
 

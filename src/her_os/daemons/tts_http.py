@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import logging
 import time
 import wave
 from collections.abc import Awaitable, Callable
@@ -39,6 +40,7 @@ from her_os.daemons.tts_sessions import SessionBook, check_session_id
 from her_os.daemons.tts_synthesis import SynthesisJob, SynthesisThread
 from her_os.engines.tts_pieces import cut_pieces
 
+log = logging.getLogger(__name__)
 BodyT = TypeVar("BodyT")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -129,6 +131,7 @@ class TtsHttp:
             state="running" if running else "queued" if jobs else "finished" if known else "unknown",
         )
         self._metrics.count_cancel(report)
+        log.info("session %s: cancel, it was %s", session_id, report.state)
         return _json(200, report)
 
     def _check_length(self, text: str) -> None:
@@ -168,8 +171,10 @@ class TtsHttp:
             outcome = "spoken"
             return response
         finally:
+            speech_s = job.samples / self._thread.engine.sample_rate
             self._metrics.requests.labels(outcome).inc()
-            self._metrics.audio.inc(job.samples / self._thread.engine.sample_rate)
+            self._metrics.audio.inc(speech_s)
+            log.info("session %s: %s, %.1f s of speech", job.session_id, outcome, speech_s)
             self._thread.stop(job)
             try:
                 await job.left.wait()

@@ -1,6 +1,7 @@
 """Records in journald's own protocol, so that a call or a turn is a field one can ask for.
 
-`journalctl CALL_ID=...` then tells a call's story across units. Source: systemd.io/JOURNAL_NATIVE_PROTOCOL.
+`journalctl CALL_ID=...` then tells a call's story across units. The fields come from the task (`call_context`) or from
+the message itself. Source: systemd.io/JOURNAL_NATIVE_PROTOCOL.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ import struct
 import sys
 from collections.abc import Mapping
 
+from her_os.service.call_context import current_fields
+
 SOCKET = "/run/systemd/journal/socket"
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _CALL = re.compile(r"\bcall (?P<id>[A-Za-z0-9_.:@-]{6,120}?)(?=[\s:,]|$)")
 _SESSION = re.compile(r"\bsession (?P<call>[A-Za-z0-9_.:@-]+)\.(?P<turn>\d+)\b")
+_TURN = re.compile(r"\bturn (?P<turn>\d+)\b")
+_RECORDING = re.compile(r"\b\d{8}-\d{6}-(?P<id>[0-9a-f]{12})\.wav\b")
 
 
 def priority(level: int) -> int:
@@ -69,11 +74,21 @@ class JournalHandler(logging.Handler):
 
 
 def call_fields(message: str) -> dict[str, str]:
-    """CALL_ID and TURN_ID of a message that speaks of `call ID` or `session CALL.TURN`."""
+    """CALL_ID and TURN_ID of a record: what its task works for, then what the message says.
+
+    A message says it by `call ID`, `session CALL.TURN`, `turn NUMBER` or the name of a call's recording.
+    """
+    fields = dict(current_fields())
     if session := _SESSION.search(message):
         return {"CALL_ID": session["call"], "TURN_ID": session["turn"]}
     call = _CALL.search(message)
-    return {"CALL_ID": call["id"]} if call and any(c.isdigit() for c in call["id"]) else {}
+    if call is None or not any(c.isdigit() for c in call["id"]):
+        call = _RECORDING.search(message)
+    if call is not None:
+        fields["CALL_ID"] = call["id"]
+    if "CALL_ID" in fields and (turn := _TURN.search(message)):
+        fields["TURN_ID"] = turn["turn"]
+    return fields
 
 
 def encode(fields: Mapping[str, str]) -> bytes:

@@ -32,8 +32,6 @@ def system_python() -> Path:
 def make_environment(venv: Path) -> None:
     """Make `venv` anew, beside the old one, and put it in its place at once. Raises HerOsError."""
     needed = _needed("her-os")
-    if not needed:
-        raise HerOsError("the installed copy cannot install itself again; run scripts/install.sh of a checkout")
     fresh, old = venv.with_name("venv.new"), venv.with_name("venv.old")
     for left in (fresh, old):
         shutil.rmtree(left, ignore_errors=True)
@@ -43,6 +41,10 @@ def make_environment(venv: Path) -> None:
     for distribution in needed:
         _copy_distribution(distribution, packages)
     _copy_ourselves(packages / "her_os")
+    # A hardened unit cannot write bytecode, so it would compile everything at each start.
+    run_program(
+        [str(fresh / "bin" / "python"), "-m", "compileall", "-q", "-s", str(fresh), "-p", str(venv), str(packages)]
+    )
     _write_command(fresh / "bin" / "her-os", venv / "bin" / "python")
     if venv.exists():
         venv.rename(old)

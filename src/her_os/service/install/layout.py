@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -56,6 +57,11 @@ class Layout:
     @property
     def command(self) -> Path:
         return self.root / "usr/local/bin/her-os"
+
+
+def is_installed() -> bool:
+    """Whether this is the copy that `her-os install` made."""
+    return Path(sys.prefix) == Layout().venv
 
 
 def package_dir() -> Path:

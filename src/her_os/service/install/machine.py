@@ -8,20 +8,30 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from her_os.contracts.errors import HerOsError
+from her_os.service.install import drop_ins as compiled
+from her_os.service.install import graphics_card
 from her_os.service.install.environment import make_environment
-from her_os.service.install.layout import Layout, shipped_units
+from her_os.service.install.layout import Layout, is_installed, shipped_units
 from her_os.service.install.steps import Steps
-from her_os.settings import Secrets
+from her_os.settings import Secrets, Settings, load_settings
 from her_os.settings.load import embedded_config_dir
 
 _CONFIG = ("her-os.yaml", "domain-phrases.txt", "contacts.yaml")
 
 
 def install(steps: Steps, layout: Layout) -> None:
-    """Program, configuration, secrets, user, units. Nothing is started. Raises HerOsError."""
+    """Program, configuration, secrets, user, units. Nothing is started.
+
+    The installed copy itself only brings the units in line with the configuration. Raises HerOsError; ConfigError for
+    a wrong configuration, before anything is changed.
+    """
     _need_root(steps)
+    drop_ins = _drop_ins(layout)
     shipped = shipped_units()
-    steps.do(f"make {layout.venv} and copy her-os and what it requires into it", lambda: make_environment(layout.venv))
+    if is_installed():
+        steps.say(f"{layout.venv} stays as it is; scripts/install.sh of a checkout upgrades it")
+    else:
+        steps.do(f"make {layout.venv}: her-os and what it requires", lambda: make_environment(layout.venv))
     steps.copy(shipped / "restart-delay", layout.program / "lib" / "restart-delay", 0o755)
     if not layout.command.is_symlink():
         steps.do(f"link {layout.command}", lambda: _link(layout.command, layout.venv / "bin" / "her-os"))
@@ -33,6 +43,10 @@ def install(steps: Steps, layout: Layout) -> None:
         steps.do(f"write {len(missing)} random tokens to {layout.secrets}", lambda: _add(layout.secrets, missing))
     for source, target in _files(shipped, layout):
         steps.copy(source, target)
+    for target, text in drop_ins.items():
+        steps.write(text, target)
+    for left in _written(layout) - set(drop_ins):
+        steps.remove(left)
     steps.run("systemd-sysusers", layout.sysusers)
     steps.run("systemd-tmpfiles", "--create", layout.tmpfiles)
     steps.run("systemctl", "daemon-reload")
@@ -48,13 +62,39 @@ def uninstall(steps: Steps, layout: Layout, *, purge: bool) -> None:
         steps.run("systemctl", "stop", "her-os.target", "her-os.slice")
     for _, target in _files(shipped, layout):
         steps.remove(target)
-    steps.remove(layout.units / "her-os-.service.d")
+    for folder in sorted(layout.units.glob("her-os-*.d")):
+        steps.remove(folder)
     steps.run("systemctl", "daemon-reload")
     steps.remove(layout.command)
     steps.remove(layout.program)
     if purge:
         for path in (layout.config, *layout.state):
             steps.remove(path)
+
+
+def stale_drop_ins(settings: Settings, layout: Layout) -> list[Path]:
+    """Drop-ins that do not say what `settings` say."""
+    wanted = {layout.units / path: text for path, text in compiled.drop_ins(settings).items() if _has_unit(path)}
+    there = {path for path in _written(layout) if path.name == compiled.NAME}
+    return [path for path in sorted(there | set(wanted)) if path not in there or path.read_text() != wanted.get(path)]
+
+
+def _drop_ins(layout: Layout) -> dict[Path, str]:
+    """What the configuration of this machine, or the one that will be written, and its graphics card ask for."""
+    file = layout.config / "her-os.yaml"
+    settings = load_settings(file if file.exists() else embedded_config_dir() / "her-os.yaml", {})
+    texts = compiled.drop_ins(settings) | graphics_card.card_drop_ins(graphics_card.find_card())
+    return {layout.units / path: text for path, text in texts.items() if _has_unit(path)}
+
+
+def _has_unit(path: str) -> bool:
+    return (shipped_units() / path.partition("/")[0].removesuffix(".d")).is_file()
+
+
+def _written(layout: Layout) -> set[Path]:
+    """Drop-ins of ours that are there."""
+    names = (compiled.NAME, graphics_card.NAME)
+    return {path for name in names for path in layout.units.glob(f"her-os-*.service.d/{name}")}
 
 
 def _need_root(steps: Steps) -> None:

@@ -37,6 +37,11 @@ class Steps:
             return
         self.do(f"write {target}", lambda: _copy(source, target, mode))
 
+    def write(self, text: str, target: Path) -> None:
+        """Write a text of our own unless the target says the same already."""
+        if not (target.is_file() and target.read_text() == text):
+            self.do(f"write {target}", lambda: _write(text, target))
+
     def remove(self, path: Path) -> None:
         """Remove a file or folder that is there."""
         if path.is_symlink() or path.is_file():
@@ -50,6 +55,14 @@ def run_program(words: Sequence[str]) -> None:
     result = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
     if result.returncode:
         raise HerOsError(f"{' '.join(words)} failed: {(result.stderr or result.stdout).strip()}")
+
+
+def _write(text: str, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(target.name + ".new")
+    fresh.write_text(text)
+    fresh.chmod(0o644)
+    fresh.replace(target)
 
 
 def _copy(source: Path, target: Path, mode: int) -> None:
