@@ -74,6 +74,26 @@ async def test_media_and_digits_both_ways(tmp_path: Path, upward: Samples, codec
     assert arrived(downward, read_wav(dumped)[: 5 * 16_000]) > 0.99
 
 
+async def test_encrypted_sound_on_a_connection(tmp_path: Path, source: Path, upward: Samples) -> None:
+    downward = speech_like(4, seed=2)
+    daemon = Daemon(pcm16(downward))
+    account = f"{ALICE};audio_codecs=G722/8000/1;mediaenc=srtp-mand"
+    async with (
+        daemon.serving(tmp_path) as server,
+        running_baresip(tmp_path / "phone", source=source, account=account) as phone,
+    ):
+        await phone.command("dial", f"sip:her@127.0.0.1:{server.agent.signalling.streams.ports['tcp']};transport=tcp")
+        await phone.event("CALL_ESTABLISHED")
+        await until(lambda: daemon.ears and len(daemon.ears[0].pcm) > 4.5 * 32_000)
+        heard = samples(bytes(daemon.ears[0].pcm))
+        assert daemon.lines[0].statistics().extra["packets_invalid"] == 0
+        await daemon.lines[0].hang_up()
+        await phone.event("CALL_CLOSED")
+    assert arrived(upward, heard) > 0.99
+    (dumped,) = phone.dump.glob("*-dec.wav")
+    assert arrived(downward, read_wav(dumped)[: 5 * 16_000]) > 0.99
+
+
 async def test_g722_wins_when_the_phone_prefers_another(tmp_path: Path, source: Path) -> None:
     daemon = Daemon()
     account = f"{ALICE};audio_codecs=PCMA/8000/1,PCMU/8000/1,G722/16000/1,G722/8000/1"

@@ -69,6 +69,8 @@ class Phone(Section, frozen=True):
     """PEM file of certificates that the servers of trunks may prove themselves with, beside the system's."""
     advertised_host: str = ""
     """Address put in Contact and SDP; empty: the local address that routes to the caller."""
+    srtp: Literal["accepted", "required"] = "accepted"
+    """Protected sound (SRTP, keys in SDP): answered where a phone offers it, or a condition of every call."""
     rtp_port_min: Port = 16384
     rtp_port_max: Port = 16583
     realm: str = "her-os"

@@ -50,7 +50,14 @@ class SipLine:
 
     @classmethod
     def ringing(
-        cls, call: SipCall, caller: CallerInfo, ports: PortPool, bind_host: str, codecs: Sequence[str]
+        cls,
+        call: SipCall,
+        caller: CallerInfo,
+        ports: PortPool,
+        bind_host: str,
+        codecs: Sequence[str],
+        *,
+        secure: bool = False,
     ) -> SipLine:
         """The callee's line for a call that has just come in; its media ports are bound, nothing is sent yet.
 
@@ -58,7 +65,7 @@ class SipLine:
         """
         call_id = secrets.token_hex(6)
         rtp = RtpSession(bind_host, ports, call_id=call_id)
-        line = cls(call_id, caller, rtp, Negotiator(call.local_host, rtp.local_port, codecs))
+        line = cls(call_id, caller, rtp, Negotiator(call.local_host, rtp.local_port, codecs, secure=secure))
         line._call = call
         try:
             if call.invite.body:
@@ -226,6 +233,7 @@ class SipLine:
             send=session.send,
             receive=session.receive and not session.held,
             ptime_ms=session.ptime_ms,
+            keys=session.keys,
         )
         if before is not None and before.held != session.held:
             log.info("call %s %s", self.call_id, "on hold" if session.held else "resumed")
@@ -260,10 +268,12 @@ class OutgoingCall:
         bind_host: str = "0.0.0.0",  # noqa: S104 - media must reach us from the peer's network
         codecs: Sequence[str] = DEFAULT_CODECS,
         caller: CallerInfo | None = None,
+        secure: bool = False,
     ) -> None:
         call_id = secrets.token_hex(6)
         rtp = RtpSession(bind_host, ports, call_id=call_id)
-        negotiator = Negotiator(agent.signalling.local_host(destination[0]), rtp.local_port, codecs)
+        host = agent.signalling.local_host(destination[0])
+        negotiator = Negotiator(host, rtp.local_port, codecs, secure=secure)
         self.line = SipLine(call_id, caller or CallerInfo(uri=target), rtp, negotiator)
         self._agent, self._target, self._destination = agent, target, destination
 
@@ -307,12 +317,13 @@ async def place_call(
     credentials: Credentials | None = None,
     display_name: str = "",
     on_progress: Callable[[SipResponse], None] | None = None,
+    secure: bool = False,
 ) -> SipLine:
     """Call `target` (a SIP URI) and return the answered line, ready to `start`. Cancelling the task sends CANCEL.
 
     Raises CallRefused, RequestTimeout, NotAcceptable, ProtocolError, CapacityError.
     """
     destination = await agent.destination_of(target)
-    call = OutgoingCall(agent, target, destination, ports, bind_host=bind_host, codecs=codecs)
+    call = OutgoingCall(agent, target, destination, ports, bind_host=bind_host, codecs=codecs, secure=secure)
     await call.place(credentials=credentials, display_name=display_name, on_progress=on_progress)
     return call.line

@@ -132,6 +132,7 @@ class SipServer:
             bind_host=bound,
             codecs=self._phone.codecs,
             caller=caller,
+            secure=self._phone.srtp == "required",
         )
         answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -215,7 +216,9 @@ class SipServer:
         """See AgentHandler."""
         try:
             bound = self._agent.signalling.transport.host
-            line = SipLine.ringing(call, caller, self._ports, bound, self._phone.codecs)
+            line = SipLine.ringing(
+                call, caller, self._ports, bound, self._phone.codecs, secure=self._phone.srtp == "required"
+            )
         except HerOsError as error:
             status = 488 if isinstance(error, NotAcceptable | ProtocolError) else 503
             log.warning("call from %s refused: %s", caller.uri, error.message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from her_os.contracts.call_line import CallerInfo
 from her_os.contracts.errors import CallEnded, ConfigError, ProtocolError
 from her_os.settings.schema import Phone
+from her_os.telephony.rtp.packet import RtpPacket, build_rtp
 from her_os.telephony.rtp.ports import PortPool
 from her_os.telephony.sip.accounts import AccountStore
 from her_os.telephony.sip.digest import Credentials
@@ -87,6 +89,28 @@ async def call(
     agent: UserAgent, server: SipServer, credentials: Credentials | None = None, **options: object
 ) -> SipLine:
     return await place_call(agent, target(server), PORTS, bind_host="127.0.0.1", credentials=credentials, **options)  # type: ignore[arg-type]
+
+
+async def test_protected_sound_and_what_is_not_genuine(tmp_path: Path) -> None:
+    daemon, ear, stranger = Daemon(), Listener(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    async with serving(daemon, tmp_path, srtp="required") as server, user_agent() as agent:
+        with pytest.raises(CallRefused) as refusal:
+            await call(agent, server)
+        assert refusal.value.status == 488
+        line = await call(agent, server, secure=True)
+        line.start(ear)
+        await until(lambda: daemon.ears and len(daemon.ears[0].frames) > 5 and len(ear.frames) > 5)
+        assert daemon.lines[0].statistics().extra["packets_invalid"] == 0
+        with stranger:
+            stranger.sendto(build_rtp(RtpPacket(9, 1, 1, 1, bytes(160))), ("127.0.0.1", daemon.lines[0].media_port))
+            await until(lambda: daemon.lines[0].statistics().extra["packets_invalid"] == 1)
+        await line.hold()
+        await line.resume()
+        await line.send_dtmf("5")
+        await until(lambda: daemon.ears[0].digits == "5")
+        assert daemon.lines[0].statistics().extra["packets_invalid"] == 1, "the keys outlive a hold"
+        await line.hang_up()
+        await until(lambda: daemon.ears[0].ended)
 
 
 @pytest.mark.parametrize("codec", ["G722", "PCMU", "PCMA"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from her_os.telephony.rtp.protection import MediaProtection
+
 
 @dataclass(frozen=True, slots=True)
 class MediaFormat:
@@ -19,3 +21,5 @@ class MediaFormat:
     send: bool
     receive: bool
     ptime_ms: int = 20
+    protection: MediaProtection | None = None
+    """None: packets go in the open."""

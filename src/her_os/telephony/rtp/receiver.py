@@ -62,12 +62,13 @@ class RtpReceiver:
 
     def _datagram(self, data: bytes, source: Address, now: float, *, on_rtcp_port: bool) -> None:
         state = self._state
+        media = state.format
         if on_rtcp_port or is_rtcp(data):
             if state.latch.is_peer_host(source[0]):
-                state.rtcp.received(data, source, now, multiplexed=not on_rtcp_port)
+                report = media.protection.unprotect(data, is_rtcp=True) if media.protection else data
+                state.rtcp.received(report, source, now, multiplexed=not on_rtcp_port)
             return
-        packet = parse_rtp(data)
-        media = state.format
+        packet = parse_rtp(media.protection.unprotect(data, is_rtcp=False) if media.protection else data)
         is_event = packet.payload_type == media.dtmf_payload_type
         codec = media.codec if packet.payload_type == media.payload_type else None
         codec = codec or STATIC_PAYLOAD_TYPES.get(packet.payload_type)

@@ -132,7 +132,10 @@ class RtpSender:
             at, turn = time.monotonic(), self._playout.last_turn if pcm else None
             state.observer.on_sent(WirePacket(at, kind, packet.sequence, packet.timestamp, self._ssrc, pcm, turn))
         try:
-            state.ports.rtp.sendto(build_rtp(packet), state.latch.remote)
+            data, protection = build_rtp(packet), state.format.protection
+            if protection is not None:
+                data = protection.protect(data, is_rtcp=False)
+            state.ports.rtp.sendto(data, state.latch.remote)
         except OSError:
             # A full buffer or a network that is away for a moment: the next packet is 20 ms off.
             self.unsendable += 1
@@ -177,6 +180,8 @@ class RtpSender:
         state = self._state
         with state.lock:
             report = state.rtcp.build(now, self._timestamp, self.packets, self.octets, goodbye=goodbye)
+        if state.format.protection is not None:
+            report = state.format.protection.protect(report, is_rtcp=True)
         destination, by_rtp_socket = state.rtcp.destination(state.latch.remote)
         try:
             (state.ports.rtp if by_rtp_socket else state.ports.rtcp).sendto(report, destination)

@@ -16,6 +16,7 @@ from her_os.telephony.rtp.media_format import MediaFormat
 from her_os.telephony.rtp.media_state import MediaState
 from her_os.telephony.rtp.playout import PlayoutQueue
 from her_os.telephony.rtp.ports import PortPool
+from her_os.telephony.rtp.protection import MediaKeys, MediaProtection
 from her_os.telephony.rtp.receiver import RtpReceiver
 from her_os.telephony.rtp.reception import ReceptionStatistics
 from her_os.telephony.rtp.rtcp_exchange import RtcpExchange
@@ -59,17 +60,21 @@ class RtpSession:
         send: bool,
         receive: bool,
         ptime_ms: int = 20,
+        keys: MediaKeys | None = None,
     ) -> None:
         """Set what offer and answer settled; again at each re-INVITE.
 
         `remote` is the numeric address of the peer's SDP; one that differs from the last opens the latch anew.
         `codec` is "G722", "PCMU" or "PCMA". Without `send` nothing is sent and the playout stands still; without
-        `receive` what comes is dropped. Raises ProtocolError for another codec or a host that is a name: the media
-        threads must not wait for a resolver.
+        `receive` what comes is dropped. With `keys` packets are protected (SRTP), and only such are taken. Raises
+        ProtocolError for another codec or a host that is a name: the media threads must not wait for a resolver.
         """
         make_encoder(codec)
         _require_numeric(remote[0])
-        media = MediaFormat(codec, payload_type, dtmf_payload_type, send, receive, ptime_ms)
+        protection = self._state.format.protection
+        if keys != (protection.keys if protection else None):
+            protection = MediaProtection(keys) if keys else None
+        media = MediaFormat(codec, payload_type, dtmf_payload_type, send, receive, ptime_ms, protection)
         with self._state.lock:
             self._state.latch.signal(remote)
             if self._state.format.receive and not receive:

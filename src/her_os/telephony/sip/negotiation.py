@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from her_os.telephony.rtp.protection import MediaKeys
+from her_os.telephony.sip.crypto_lines import OFFERED, CryptoLine, best_of, new_line
 from her_os.telephony.sip.errors import NotAcceptable
 from her_os.telephony.sip.sdp import (
     STATIC_CODECS,
@@ -18,6 +20,7 @@ from her_os.telephony.sip.sdp import (
 
 DTMF_PAYLOAD_TYPE = 101
 PLAIN_TRANSPORTS = ("RTP/AVP", "RTP/AVPF")
+SECURE_TRANSPORTS = ("RTP/SAVP", "RTP/SAVPF")
 _MIRROR = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
 _PAYLOAD_TYPES = {name: number for number, name in STATIC_CODECS.items()}
 
@@ -35,13 +38,19 @@ class AudioSession:
     held: bool
     """The far end has put us on hold."""
     ptime_ms: int = 20
+    keys: MediaKeys | None = None
+    """None: the sound goes in the open."""
 
 
 class Negotiator:
-    """One call's offers and answers. `codecs` in our order of preference, names as in SDP."""
+    """One call's offers and answers. `codecs` in our order of preference, names as in SDP.
 
-    def __init__(self, host: str, port: int, codecs: Sequence[str]) -> None:
-        self._host, self._port, self._codecs = host, port, tuple(codecs)
+    Protected sound (SRTP) is answered where it is offered. With `secure` nothing else is offered or answered.
+    """
+
+    def __init__(self, host: str, port: int, codecs: Sequence[str], *, secure: bool = False) -> None:
+        self._host, self._port, self._codecs, self._secure = host, port, tuple(codecs), secure
+        self._offered: tuple[CryptoLine, ...] = ()
         self._session_id = secrets.randbits(31)
         self._version = 0
         self._text: list[str] = []
@@ -62,7 +71,14 @@ class Negotiator:
             codecs = [(self._agreed.payload_type, self._agreed.codec)]
             dtmf = self._agreed.dtmf_payload_type
         self._holding = hold
-        own = format_audio(self._port, codecs, dtmf, "sendonly" if hold else "sendrecv")
+        own = format_audio(
+            self._port,
+            codecs,
+            dtmf,
+            "sendonly" if hold else "sendrecv",
+            transport="RTP/SAVP" if self._keys_to_offer() else "RTP/AVP",
+            crypto=self._offered,
+        )
         return self._publish([own if refused is None else refused for refused in self._refused])
 
     def answer(self, offer: bytes) -> tuple[bytes, AudioSession]:
@@ -74,13 +90,16 @@ class Negotiator:
         chosen = next((stream for stream in streams if self._choose(stream)), None)
         if chosen is None:
             raise NotAcceptable(f"no audio stream with any of {', '.join(self._codecs)}")
-        session = self._session(chosen, *self._choose(chosen)[0])
+        crypto = self._answer_key(chosen)
+        keys = MediaKeys(crypto[0].suite, crypto[0].key, crypto[1].key) if crypto else None
+        session = self._session(chosen, *self._choose(chosen)[0], keys)
         own = format_audio(
             self._port,
             [(session.payload_type, session.codec)],
             session.dtmf_payload_type,
             _direction_of(session),
             transport=chosen.transport,
+            crypto=crypto[:1] if crypto else (),
         )
         self._refused = [None if stream is chosen else format_refused(stream) for stream in streams]
         self._agreed = session
@@ -94,18 +113,49 @@ class Negotiator:
         if not choices:
             raise NotAcceptable("the answer accepts no audio")
         stream, codec = choices[0]
-        self._agreed = self._session(stream, *codec)
+        self._agreed = self._session(stream, *codec, self._accepted_keys(stream))
         return self._agreed
+
+    def _keys_to_offer(self) -> bool:
+        """Puts the keys of the next offer into `_offered`; False for an offer in the open."""
+        agreed = self._agreed
+        if agreed is not None:
+            self._offered = (CryptoLine(1, agreed.keys.suite, agreed.keys.ours),) if agreed.keys else ()
+        elif self._secure and not self._offered:
+            self._offered = tuple(new_line(tag, suite) for tag, suite in enumerate(OFFERED, 1))
+        return bool(self._offered)
+
+    def _answer_key(self, stream: MediaStream) -> tuple[CryptoLine, CryptoLine] | None:
+        """Our key and theirs; ours stays the same as long as they keep theirs."""
+        theirs = best_of(stream.crypto) if stream.transport.upper() in SECURE_TRANSPORTS else None
+        if theirs is None:
+            return None
+        before = self._agreed.keys if self._agreed else None
+        if before is not None and (before.suite, before.theirs) == (theirs.suite, theirs.key):
+            return CryptoLine(theirs.tag, theirs.suite, before.ours), theirs
+        return new_line(theirs.tag, theirs.suite), theirs
+
+    def _accepted_keys(self, stream: MediaStream) -> MediaKeys | None:
+        """The keys of an answer to our offer. Raises NotAcceptable when it would leave the sound unprotected."""
+        for ours in self._offered:
+            for theirs in stream.crypto:
+                if (ours.tag, ours.suite) == (theirs.tag, theirs.suite):
+                    return MediaKeys(ours.suite, ours.key, theirs.key)
+        if self._offered:
+            raise NotAcceptable("the answer does not protect the sound")
+        return None
 
     def _choose(self, stream: MediaStream) -> list[tuple[int, str]]:
         """The stream's codecs that we speak, best first; empty for a stream to refuse."""
         if stream.kind != "audio" or not stream.port or not stream.host:
             return []
-        if stream.transport.upper() not in PLAIN_TRANSPORTS:
+        transport = stream.transport.upper()
+        plain = transport in PLAIN_TRANSPORTS and not self._secure
+        if not plain and not (transport in SECURE_TRANSPORTS and stream.crypto):
             return []
         return [codec for name in self._codecs for codec in stream.codecs if codec[1] == name]
 
-    def _session(self, stream: MediaStream, payload_type: int, codec: str) -> AudioSession:
+    def _session(self, stream: MediaStream, payload_type: int, codec: str, keys: MediaKeys | None) -> AudioSession:
         theirs = stream.direction
         if stream.on_hold and theirs in ("sendrecv", "recvonly"):
             theirs = "sendonly" if theirs == "sendrecv" else "inactive"
@@ -119,6 +169,7 @@ class Negotiator:
             receive=mine in ("sendrecv", "recvonly") and not self._holding,
             held=stream.on_hold,
             ptime_ms=stream.ptime_ms or 20,
+            keys=keys,
         )
 
     def _publish(self, sections: list[str]) -> bytes:

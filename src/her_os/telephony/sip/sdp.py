@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from her_os.contracts.errors import ProtocolError
+from her_os.telephony.sip.crypto_lines import CryptoLine, parse_crypto_lines
 from her_os.telephony.sip.lexing import bounded_int, int_or_none
 
 MAX_SDP_BYTES = 16_384
@@ -35,6 +36,7 @@ class MediaStream:
     direction: str = "sendrecv"
     codecs: tuple[tuple[int, str], ...] = ()
     ptime_ms: int = 0
+    crypto: tuple[CryptoLine, ...] = ()
 
     @property
     def dtmf_payload_type(self) -> int | None:
@@ -80,6 +82,7 @@ def _parse_stream(lines: Sequence[str], session_host: str, session_direction: st
         direction=_direction(lines, session_direction),
         codecs=_codecs(formats, lines),
         ptime_ms=_ptime(lines),
+        crypto=parse_crypto_lines(lines),
     )
 
 
@@ -139,6 +142,7 @@ def format_audio(
     *,
     transport: str = "RTP/AVP",
     ptime_ms: int = 20,
+    crypto: Sequence[CryptoLine] = (),
 ) -> str:
     """The media section of our audio stream."""
     events = [] if dtmf_payload_type is None else [dtmf_payload_type]
@@ -148,7 +152,7 @@ def format_audio(
     if dtmf_payload_type is not None:
         lines += [f"a=rtpmap:{dtmf_payload_type} telephone-event/8000", f"a=fmtp:{dtmf_payload_type} 0-15"]
     lines += [f"a=ptime:{ptime_ms}", f"a={direction}"]
-    return "".join(f"{line}\r\n" for line in lines)
+    return "".join(f"{line}\r\n" for line in lines) + "".join(line.format() for line in crypto)
 
 
 def format_refused(stream: MediaStream) -> str:
