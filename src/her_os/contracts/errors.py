@@ -9,6 +9,8 @@
      +- EngineError            a model or synthesiser failed
      |   +- SynthesisError
      |   +- RecognitionError
+     |   |   +- WorkerCrashed   the recogniser's process ended under a request; the next one gets a fresh one
+     |   |   +- WorkerHung      it did not answer in time and was ended
      |   +- LanguageModelError
      |       +- ContextOverflowError   the conversation no longer fits; compact it and try again
      +- SidecarUnavailable     a daemon could not be reached or went away
@@ -89,6 +91,18 @@ class RecognitionError(EngineError):
     """Speech-to-text failed."""
 
     code = "recognition"
+
+
+class WorkerCrashed(RecognitionError):
+    """The process that holds the recogniser ended while it worked for us. A fresh one is being started."""
+
+    code = "worker_crashed"
+
+
+class WorkerHung(RecognitionError):
+    """The process that holds the recogniser did not answer in time and was ended. A fresh one is being started."""
+
+    code = "worker_hung"
 
 
 class LanguageModelError(EngineError):
