@@ -25,6 +25,8 @@ that says what to do.
 
 from __future__ import annotations
 
+import errno
+
 
 class HerOsError(Exception):
     """Base of every error her-os raises on purpose."""
@@ -153,3 +155,12 @@ class ToolError(HerOsError):
     def __init__(self, message: str, *, say: str) -> None:
         super().__init__(message)
         self.say = say
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory is behind it: the loader of shared libraries says so in words only."""
+    return (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or (isinstance(error, ImportError) and any(words in str(error) for words in ("map segment", "allocate memory")))
+    )

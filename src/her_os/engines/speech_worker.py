@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from her_os.contracts.errors import ConfigError, HerOsError
+from her_os.contracts.errors import ConfigError, HerOsError, is_out_of_memory
 from her_os.contracts.speech_worker import (
     OUT_OF_MEMORY,
     Inspect,
@@ -96,7 +96,7 @@ def _refused(error: Exception) -> Refused:
         return Refused(code=error.code, message=error.complaint, field=error.field, file=error.file)
     if isinstance(error, HerOsError):
         return Refused(code=error.code, message=error.message)
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return Refused(code=OUT_OF_MEMORY, message="the recogniser ran out of memory; raise worker_memory_mb")
     log.error("the recogniser failed", exc_info=error)
     return Refused(code="recognition", message=f"the recogniser failed: {type(error).__name__}: {error}")

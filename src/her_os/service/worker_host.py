@@ -69,6 +69,8 @@ class WorkerHost:
         self._keeper: threading.Thread | None = None
         self._stillborn = 0
         self.restarts = 0
+        self.busy_since: float | None = None
+        """When it was given what it is doing (`time.monotonic()`)."""
 
     @property
     def pid(self) -> int | None:
@@ -78,9 +80,11 @@ class WorkerHost:
 
     @property
     def state(self) -> str:
-        """For people: `ready`, or why it is not."""
+        """For people: ready, busy, or why it is neither."""
         life, trouble = self._ready, self._trouble
         if life is not None and life.loaded is not None:
+            if since := self.busy_since:
+                return f"busy for {time.monotonic() - since:.1f} s"
             return f"ready: {life.loaded.engine}, loaded in {life.loaded.load_ms} ms"
         return f"starting; {trouble.message}" if trouble else "starting"
 
@@ -165,7 +169,9 @@ class WorkerHost:
         until = time.monotonic() + ready_s
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._ready or not self._wanted, max(0.0, until - time.monotonic()))
+                self._changed.wait_for(
+                    lambda: self._ready or self._trouble or not self._wanted, max(0.0, until - time.monotonic())
+                )
                 life = self._ready
             if life is None or not self._wanted:
                 raise NotReadyError(f"{self._program.name} is {self.state}; try again in a moment")
@@ -176,6 +182,7 @@ class WorkerHost:
 
     def _exchange(self, life: _Life, request: WorkerRequest, payload: bytes, deadline_s: float) -> WorkerAnswer:
         name = self._program.name
+        self.busy_since = time.monotonic()
         try:
             life.worker.frames.send(_encode(request), payload, deadline_s)
             answer = _receive(life, deadline_s)
@@ -185,6 +192,8 @@ class WorkerHost:
             raise WorkerHung(f"{name} did not answer in time and was ended; a fresh one is being started") from error
         except (OSError, ProtocolError) as error:
             raise WorkerCrashed(f"{name} {self._end(life)}; a fresh one is being started") from error
+        finally:
+            self.busy_since = None
         life.answered += 1
         if isinstance(answer, Refused) and answer.code == OUT_OF_MEMORY:
             self._end(life)
