@@ -6,6 +6,7 @@ the cache. Words come from cross-attention (`word_timestamps`), speech from the 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ class FasterWhisper:
     def load(self) -> None:
         """Load the model. Raises ConfigError."""
         library = import_extra("faster_whisper", self.name, self._wishes)
+        logging.getLogger("faster_whisper").setLevel(logging.WARNING)  # it tells of every pass
         name, folder = model_folder(self._wishes, _DEFAULT)
         try:
             where = str(folder) if folder else self._fetched(library, name)
