@@ -4,7 +4,7 @@
 
 A pass costs the same for a word as for half a minute, so there are few: one a second, fewer where a pass takes long,
 and one as soon as the voice rests, which is usually the one that `finalize` would need. Words that two passes in a row
-agree on are told (LocalAgreement-2), and a long window is cut behind them.
+agree on stand (LocalAgreement-2), the others are told as tentative, and a long window is cut behind what stands.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class WindowSession:
         return len(self._window) // _BYTES_A_MS
 
     def _hear(self, frame: bytes) -> bool:
-        """Take 20 ms. True when the text grew."""
+        """Take 20 ms. True when the text changed, the tentative words included."""
         voiced = self._gate.is_voice(frame)
         self._consumed += FRAME_BYTES
         self._window += frame
@@ -127,9 +127,7 @@ class WindowSession:
             except CapacityError:
                 self._new_ms = 0
         if self._quiet_ms >= _END_MS or self._window_ms >= _TOO_LONG_MS:
-            before = len(self._stable.words)
-            self._decide()
-            grew = grew or len(self._stable.words) > before
+            grew = self._decide() or grew
         return grew
 
     def _start_listening(self) -> None:
@@ -137,18 +135,20 @@ class WindowSession:
         if self._onset_ms is None:
             self._onset_ms = max(self._opened_ms, self._now_ms - len(self._voiced) * FRAME_MS)
 
-    def _decide(self) -> None:
-        """Hear what no pass has heard; what the last one heard stands. Then wait."""
+    def _decide(self) -> bool:
+        """Hear what no pass has heard; what the last one heard stands. Then wait. True when the text changed."""
+        changed = False
         if self._unheard:
             try:
-                self._pass()
+                changed = self._pass()
             except CapacityError as error:
                 raise RecognitionError(error.message) from error
-        self._stable.close(self._hypothesis)
+        changed = self._stable.close(self._hypothesis) or changed
         self._wait()
+        return changed
 
     def _pass(self) -> bool:
-        """Recognise the window. True when the text grew."""
+        """Recognise the window. True when the text changed."""
         began, start_ms = self._clock(), self._now_ms - self._window_ms
         finals = self._recognise(bytes(self._window))
         took_ms = (self._clock() - began) * 1000
@@ -162,7 +162,7 @@ class WindowSession:
         return grew
 
     def _partial(self) -> Partial:
-        return Partial(self._utterance, self._start_ms, self._stable.text, self._now_ms)
+        return Partial(self._utterance, self._start_ms, self._stable.text, self._now_ms, self._stable.tentative)
 
 
 def _later(word: Word, offset_ms: int) -> Word:
