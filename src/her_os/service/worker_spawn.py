@@ -95,6 +95,7 @@ class SpawnedWorker:
         try:
             if size:
                 resource.prlimit(self.pid, resource.RLIMIT_AS, (size, size))
-            os.setpriority(os.PRIO_PROCESS, self.pid, max(program.nice, os.getpriority(os.PRIO_PROCESS, 0)))
+            if program.nice > os.getpriority(os.PRIO_PROCESS, self.pid):
+                os.setpriority(os.PRIO_PROCESS, self.pid, program.nice)
         except OSError as error:
             log.warning("%s runs without its limits of memory and priority (%s)", program.name, error.strerror)
