@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from her_os.contracts.audio import CONVERSATION_RATE
 from her_os.contracts.errors import ConfigError, RecognitionError
 from her_os.contracts.speech_to_text import Final, Word
 from her_os.engines.recogniser_wishes import RecogniserWishes
@@ -19,6 +22,7 @@ from her_os.engines.transcript_extra import import_extra, model_folder, require_
 
 _BLOCK_S = 600.0
 """Ten minutes of sound and their features are some 100 MB."""
+_WINDOW_S = 30
 _DEFAULT = "small.en"
 _PAUSE_MS = 700
 
@@ -51,6 +55,7 @@ class FasterWhisper:
             )
         except (OSError, RuntimeError, ValueError) as error:  # what CTranslate2 and the hub raise
             raise unusable(self._wishes, str(folder or name), error) from error
+        self._warm(model)
         self._languages = list(model.supported_languages)
         self._pipeline = library.BatchedInferencePipeline(model)
 
@@ -83,6 +88,19 @@ class FasterWhisper:
     def unload(self) -> None:
         """Free the model."""
         self._pipeline = None
+
+    def _warm(self, model: Any) -> None:
+        """A pass over silence: what the first caller would wait for, and whether it works here at all."""
+        silence = model.feature_extractor(np.zeros(_WINDOW_S * CONVERSATION_RATE, np.float32))
+        try:
+            model.encode(silence[:, : model.feature_extractor.nb_max_frames])
+        except RuntimeError as error:
+            raise ConfigError(
+                f"is {self.name!r}, which does not work here ({error}); it makes code at run time: where that is "
+                "forbidden by a systemd unit, say MemoryDenyWriteExecute=no with `systemctl edit`",
+                file=self._wishes.settings.source,
+                field=self._wishes.engine_field,
+            ) from error
 
     def _fetched(self, library: Any, name: str) -> str:
         """The folder of a model by name: never one that lies in the working directory by chance."""
