@@ -54,6 +54,11 @@ class Daemon:
             while "busy" not in (await self.health())["worker"]:
                 await asyncio.sleep(0.01)
 
+    async def until_waiting(self, count: int) -> None:
+        async with asyncio.timeout(20):
+            while await self.metric("her_os_stt_batch_waiting") != count:
+                await asyncio.sleep(0.01)
+
     async def metric(self, name: str) -> float:
         async with self._http.get(f"{self.url}/metrics") as response:
             lines = (await response.text()).splitlines()
@@ -194,9 +199,7 @@ async def test_a_worker_that_hangs_is_ended_and_a_full_line_says_so(daemon: Daem
         struck = both.create_task(daemon.post(GOODBYE.read_bytes()))
         await daemon.until_busy()
         waiting = both.create_task(daemon.post(GOODBYE.read_bytes()))
-        async with asyncio.timeout(20):
-            while await daemon.metric("her_os_stt_batch_waiting") < 2:
-                await asyncio.sleep(0.01)
+        await daemon.until_waiting(2)
         status, body, headers = await daemon.post(GOODBYE.read_bytes())
         assert (status, body["error"]["code"]) == (429, "capacity")
         assert int(headers["Retry-After"]) > 0
@@ -204,6 +207,22 @@ async def test_a_worker_that_hangs_is_ended_and_a_full_line_says_so(daemon: Daem
     assert (status, body["error"]["code"]) == (504, "worker_hung")
     assert waiting.result()[:2] == (200, {"text": "thank you goodbye"})
     assert not worker.is_running()
+
+
+async def test_who_leaves_the_line_is_out_of_it(daemon: Daemon) -> None:
+    worker = await daemon.worker()
+    worker.suspend()
+    first = asyncio.create_task(daemon.post(GOODBYE.read_bytes()))
+    await daemon.until_busy()
+    leaving = asyncio.create_task(daemon.post(GOODBYE.read_bytes()))
+    await daemon.until_waiting(2)
+    leaving.cancel()
+    await asyncio.wait({leaving})
+    await daemon.until_waiting(1)
+    worker.resume()
+    assert (await first)[:2] == (200, {"text": "thank you goodbye"})
+    assert (await daemon.worker()).pid == worker.pid
+    assert await daemon.metric("her_os_stt_batch_waiting") == 0
 
 
 async def test_the_worker_reads_its_configuration_anew_and_nothing_else_restarts(daemon: Daemon) -> None:
