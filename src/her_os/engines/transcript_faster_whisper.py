@@ -96,8 +96,8 @@ class FasterWhisper:
             model.encode(silence[:, : model.feature_extractor.nb_max_frames])
         except RuntimeError as error:
             raise ConfigError(
-                f"is {self.name!r}, which does not work here ({error}); it makes code at run time, which a systemd unit of ours "
-                "allows when `her-os install` finds this engine in the configuration: run that again",
+                f"is {self.name!r}, which does not work here ({error}); it makes code at run time, which our "
+                "systemd units allow when `her-os install` finds this engine in the configuration: run that again",
                 file=self._wishes.settings.source,
                 field=self._wishes.engine_field,
             ) from error
