@@ -203,6 +203,15 @@ def test_a_worker_that_never_becomes_ready_has_a_reason(code: str, words: str) -
         failing(code).start()
 
 
+def test_a_model_beyond_its_memory_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "her-os.yaml"
+    file.write_text("stt: {engine: pocketsphinx, worker_memory_mb: 150}\n")
+    worker = SpeechWorker(RecogniserWishes.of(load_settings(file), "stt"))
+    with pytest.raises(RecognitionError, match="out of memory; raise worker_memory_mb") as refused:
+        worker.host.start()
+    assert refused.value.code == "out_of_memory"
+
+
 def test_the_rest_before_a_start_grows_and_has_an_end() -> None:
     rests = [rest_s(lives) for lives in range(20)]
     assert rests == sorted(rests)
