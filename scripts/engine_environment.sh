@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Gives an optional engine of recordings an environment of its own, beside the one of her-os, from a lock with hashes.
+# Gives an optional recogniser an environment of its own, beside the one of her-os, from a lock with hashes.
 #   scripts/engine_environment.sh NAME [FOLDER]     NAME: a file of scripts/engine_locks, such as faster-whisper
 # FOLDER is ${HER_OS_CACHE_DIR:-~/.cache/her-os}/engines/NAME where it is not given. Running it again does nothing, or
 # brings the environment up to date. HER_OS_BASE_PYTHON names her-os's own interpreter where it is not .venv's.
@@ -30,4 +30,4 @@ if [ "$(cat "$folder/.installed" 2>/dev/null)" != "$mark" ]; then
         >"$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/zz-her-os.pth"
     echo "$mark" >"$folder/.installed"
 fi
-echo "transcripts.python: $folder/bin/python"
+echo "python: $folder/bin/python"

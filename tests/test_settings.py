@@ -64,7 +64,7 @@ def _unnamed(kind: type[msgspec.Struct], values: dict[str, Any], path: str = "")
     [
         ("phone:\n  sip_prot: 5060\n", 2, "phone.sip_prot", "did you mean `sip_port`?"),
         ("fone:\n  sip_port: 1\n", 1, "fone", "did you mean `phone`?"),
-        ("stt:\n  zzzzzz: 1\n", 2, "stt.zzzzzz", "known here: domain_phrases, engine"),
+        ("stt:\n  zzzzzz: 1\n", 2, "stt.zzzzzz", "known here: compute_type, device, domain_phrases, engine"),
         ("\n\nphone:\n  api_host: 127.0.0.1\n  sip_port: five\n", 5, "phone.sip_port", "expected `int`, got `str`"),
         ("phone: {sip_port: 70000}\n", 1, "phone.sip_port", "<= 65535"),
         ("phone:\n  max_calls: 0\n", 2, "phone.max_calls", ">= 1"),
@@ -314,7 +314,7 @@ def test_systemd_credentials_win_over_the_file(tmp_path: Path) -> None:
         ("loader: {startup_sequence: [stt, llm]}\n", 1, "loader.shutdown_sequence", "must name the same services"),
         ("loader:\n\n  startup_sequence: [stt, stt]\n", 3, "loader.startup_sequence", "each once"),
         (
-            "loader:\n  startup_sequence: [phone, llm, stt, tts]\n",
+            "loader:\n  startup_sequence: [phone, llm, stt, stt_batch, tts]\n",
             2,
             "loader.startup_sequence",
             "the phone starts last and stops first",

@@ -114,7 +114,9 @@ def test_status_of_a_family_that_is_down(config: Path) -> None:
     shown = json.loads(result.stdout)
     assert shown["state"] == "no loader"
     rows = shown["services"]
-    assert [(row["name"], row["state"]) for row in rows] == [(n, "down") for n in ("llm", "stt", "tts", "phone")]
+    assert [(row["name"], row["state"]) for row in rows] == [
+        (n, "down") for n in ("llm", "stt", "stt_batch", "tts", "phone")
+    ]
     assert "down" in her_os("status", "--config", str(config)).stdout
 
 

@@ -129,6 +129,13 @@ def test_which_files_are_brought_into_memory(
     assert touch_files_of("stt", settings(text)) == sum(sizes[name] for name in expected)
 
 
+def test_the_model_of_a_worker_is_brought_into_memory(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(bytes(500))
+    (tmp_path / "tokenizer.json").write_bytes(bytes(30))
+    assert touch_files_of("stt_batch", settings(f"stt_batch: {{engine: faster-whisper, model: {tmp_path}}}")) == 530
+    assert touch_files_of("stt", settings("stt: {engine: faster-whisper, model: small.en}")) == 0
+
+
 def test_the_language_model_is_brought_into_memory_and_what_has_no_files_is_not() -> None:
     assert touch_files_of("llm", settings()) == server_options(settings()).model.stat().st_size
     assert touch_files_of("llm", settings("llm: {model: /no/such.gguf}")) == 0

@@ -25,7 +25,10 @@ def settings(tmp_path: Path, text: str) -> Settings:
     [
         ("tts:\n  engine: festival\n", 2, "tts.engine", "is 'festival'; known engines: espeak, flite"),
         ("tts:\n  engine: espeak\n  voice: bob\n", 3, "tts.voice", "espeak has no voice 'bob'; known: en-us"),
-        ("stt:\n  engine: ear\n", 2, "stt.engine", "is 'ear'; known engines: pocketsphinx"),
+        ("stt:\n  engine: ear\n", 2, "stt.engine", "is 'ear'; known engines: faster-whisper, parakeet, pocketsphinx"),
+        ("stt_batch:\n  engine: ear\n", 2, "stt_batch.engine", "is 'ear'; known engines: faster-whisper"),
+        ("stt_batch:\n  python: ./gone\n", 2, "stt_batch.python", "gone is no program; run scripts/engine_environment"),
+        ("stt:\n  engine: parakeet\n", 2, "stt.engine", "run scripts/engine_environment.sh parakeet"),
         ("stt:\n  language: de\n", 2, "stt.language", "is 'de'; pocketsphinx knows: en"),
         ("\ntranscripts:\n  engine: ear\n", 3, "transcripts.engine", "is 'ear'; known engines"),
         ("stt:\n  domain_phrases: gone.txt\n", 2, "stt.domain_phrases", "gone.txt; write one phrase a line"),

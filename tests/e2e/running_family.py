@@ -110,7 +110,7 @@ def _prepare(folder: Path, changes: Mapping[str, Mapping[str, Any]], environ: di
 
 
 def _settings(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    llm, stt, tts, api, sip, loader = (free_port() for _ in range(6))
+    llm, stt, batch, tts, api, sip, loader = (free_port() for _ in range(7))
     rtp = free_ports(_RTP_PORTS)
     settings: dict[str, Any] = {
         "phone": {
@@ -124,6 +124,7 @@ def _settings(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "llm": {"port": llm},
         "loader": {"port": loader, "restart_policy": {"max_restarts": 5, "backoff": {"initial_sec": 0.5}}},
         "stt": {"port": stt, "domain_phrases": str(ROOT / "config" / "domain-phrases.txt")},
+        "stt_batch": {"port": batch},
         "tts": {"port": tts},
         "contacts": str(ROOT / "config" / "contacts.yaml"),
     }

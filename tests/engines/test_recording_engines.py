@@ -17,6 +17,7 @@ import pytest
 
 from her_os.contracts.audio import CONVERSATION_RATE
 from her_os.contracts.errors import ConfigError
+from her_os.engines.recogniser_wishes import RecogniserWishes
 from her_os.engines.transcript_blocks import cut_at_rests
 from her_os.engines.transcript_extra import model_folder
 from her_os.settings import Settings
@@ -45,12 +46,12 @@ def test_nothing_is_lost_at_the_cuts_and_they_are_where_nobody_speaks() -> None:
 def test_a_name_is_never_taken_for_a_folder_that_lies_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "small.en").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert model_folder(Settings(), "small.en") == ("small.en", None)
+    assert model_folder(RecogniserWishes.of(Settings(), "transcripts"), "small.en") == ("small.en", None)
     here = Settings(transcripts=Transcripts(model="./small.en"), source=str(tmp_path / "her-os.yaml"))
-    assert model_folder(here, "") == ("small.en", tmp_path / "small.en")
+    assert model_folder(RecogniserWishes.of(here, "transcripts"), "") == ("small.en", tmp_path / "small.en")
     gone = Settings(transcripts=Transcripts(model="./gone"), source=str(tmp_path / "her-os.yaml"))
     with pytest.raises(ConfigError, match=r"transcripts\.model: .*gone is no folder with a model"):
-        model_folder(gone, "")
+        model_folder(RecogniserWishes.of(gone, "transcripts"), "")
 
 
 def write_call(path: Path, *channels: bytes) -> Path:

@@ -63,10 +63,10 @@ def test_systemd_has_nothing_to_say_about_the_units(machine: Machine):
     )
 
 
-@pytest.mark.parametrize("unit", [*DAEMONS, "transcripts", "loader"])
+@pytest.mark.parametrize("unit", [*DAEMONS, "stt-batch", "transcripts", "loader"])
 def test_a_unit_is_exposed_to_little(machine: Machine, unit: str):
     report = machine.run("systemd-analyze", "security", "--no-pager", f"her-os-{unit}.service")
-    level = re.search(r"exposure level for her-os-\w+\.service: ([\d.]+)", report)
+    level = re.search(r"exposure level for her-os-[\w-]+\.service: ([\d.]+)", report)
     assert level, report
     assert float(level[1]) <= 2.0, report
 

@@ -18,12 +18,12 @@ from her_os.contracts.errors import ConfigError, RecognitionError
 from her_os.contracts.transcripts import CallFacts, Transcript
 from her_os.daemons.transcript_recogniser import create_recogniser
 from her_os.engines.stt_pocketsphinx import PocketsphinxEngine
+from her_os.engines.transcript_streaming import StreamingRecogniser
 from her_os.settings import Settings
 from her_os.settings.load import embedded_config_dir
 from her_os.settings.schema import Transcripts
 from her_os.transcripts.inbox import find_recordings, wait_until_written
 from her_os.transcripts.speech import ONE_SPEAKER, Recording, transcribe
-from her_os.transcripts.streaming_recogniser import StreamingRecogniser
 from tests.e2e.voices import speak
 
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")

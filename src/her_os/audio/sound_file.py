@@ -21,6 +21,8 @@ from her_os.contracts.errors import ConfigError, RecognitionError
 
 BLOCK_BYTES = CONVERSATION_RATE * SAMPLE_WIDTH
 """A second."""
+_FASTEST_PLAIN = 192_000
+"""Samples a second: for a stranger rate our resampler's filter would grow without bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ def _plain_wav(path: Path) -> SoundFile | None:
     try:
         with wave.open(str(path)) as file:
             if file.getsampwidth() != SAMPLE_WIDTH:
+                return None
+            if file.getframerate() > _FASTEST_PLAIN:
                 return None
             there = max(0, path.stat().st_size - 44) // (SAMPLE_WIDTH * file.getnchannels())
             frames = min(file.getnframes(), there)

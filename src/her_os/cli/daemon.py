@@ -20,10 +20,11 @@ from her_os.settings.positions import located
 
 
 class DaemonName(StrEnum):
-    """The daemons of the family; each is the module `her_os.daemons.NAME`."""
+    """The daemons of the family; each is the module `her_os.daemons.NAME`, `-` as `_`."""
 
     LLM = "llm"
     STT = "stt"
+    STT_BATCH = "stt-batch"
     TTS = "tts"
     PHONE = "phone"
     TRANSCRIPTS = "transcripts"
@@ -42,11 +43,13 @@ def daemon(
         die_with_parent(die_with)
     setup_logging(name.value, os.environ.get("HER_OS_LOG_LEVEL", "INFO").strip().upper())
 
+    module_name = name.value.replace("-", "_")
+
     async def start() -> int:
         settings = load_settings(config)
         secrets = load_secrets(settings.environment.secrets_file)
-        refuse_mistakes(settings, name.value)
-        module = importlib.import_module(f"her_os.daemons.{name.value}")
+        refuse_mistakes(settings, module_name)
+        module = importlib.import_module(f"her_os.daemons.{module_name}")
         try:
             return int(await module.main(settings, secrets))
         except ConfigError as error:

@@ -9,6 +9,8 @@
      +- EngineError            a model or synthesiser failed
      |   +- SynthesisError
      |   +- RecognitionError
+     |   |   +- WorkerCrashed   the recogniser's process ended under a request; the next one gets a fresh one
+     |   |   +- WorkerHung      it did not answer in time and was ended
      |   +- LanguageModelError
      |       +- ContextOverflowError   the conversation no longer fits; compact it and try again
      +- SidecarUnavailable     a daemon could not be reached or went away
@@ -22,6 +24,8 @@ that says what to do.
 """
 
 from __future__ import annotations
+
+import errno
 
 
 class HerOsError(Exception):
@@ -91,6 +95,18 @@ class RecognitionError(EngineError):
     code = "recognition"
 
 
+class WorkerCrashed(RecognitionError):
+    """The process that holds the recogniser ended while it worked for us. A fresh one is being started."""
+
+    code = "worker_crashed"
+
+
+class WorkerHung(RecognitionError):
+    """The process that holds the recogniser did not answer in time and was ended. A fresh one is being started."""
+
+    code = "worker_hung"
+
+
 class LanguageModelError(EngineError):
     """The language model failed or answered what cannot be used."""
 
@@ -139,3 +155,12 @@ class ToolError(HerOsError):
     def __init__(self, message: str, *, say: str) -> None:
         super().__init__(message)
         self.say = say
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory is behind it: the loader of shared libraries says so in words only."""
+    return (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or (isinstance(error, ImportError) and any(words in str(error) for words in ("map segment", "allocate memory")))
+    )

@@ -24,6 +24,7 @@ def http_endpoints(settings: Settings) -> list[Endpoint]:
     return [
         Endpoint("llm", settings.llm.host, settings.llm.port, "tcp", "llm.port"),
         Endpoint("stt", settings.stt.host, settings.stt.port, "tcp", "stt.port"),
+        Endpoint("stt_batch", settings.stt_batch.host, settings.stt_batch.port, "tcp", "stt_batch.port"),
         Endpoint("tts", settings.tts.host, settings.tts.port, "tcp", "tts.port"),
         Endpoint("phone", settings.phone.api_host, settings.phone.api_port, "tcp", "phone.api_port"),
     ]

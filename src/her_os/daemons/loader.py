@@ -22,7 +22,7 @@ from her_os.service.systemd_units import SystemdUnits, run_program, unit_of
 from her_os.settings import Secrets, Settings
 
 log = logging.getLogger(__name__)
-SYSTEMD_ORDER = ("llm", "stt", "tts", "phone")
+SYSTEMD_ORDER = ("llm", "stt", "tts", "stt_batch", "phone")
 """The order that the units give themselves."""
 _SPAWNING_ONLY = (
     "loader.startup_sequence",

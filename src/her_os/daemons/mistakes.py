@@ -91,6 +91,15 @@ def _recogniser(settings: Settings) -> None:
         )
 
 
+def _batch_recogniser(settings: Settings) -> None:
+    from her_os.engines.recogniser_wishes import RecogniserWishes
+    from her_os.engines.transcript_engines import create_recogniser
+
+    wishes = RecogniserWishes.of(settings, "stt_batch")
+    wishes.interpreter()
+    create_recogniser(wishes)
+
+
 def _phrases(settings: Settings) -> None:
     from her_os.engines.stt_domain_phrases import read_domain_phrases
     from her_os.engines.stt_registry import domain_phrases_file
@@ -130,6 +139,7 @@ def _must_be_a_file(path: Path, field: str, what_to_do: str) -> None:
 BEFORE_START: dict[str, tuple[Check, ...]] = {
     "llm": (_address("llm", "host", "tcp"), _model),
     "stt": (_address("stt", "host", "tcp"), _recogniser, _phrases),
+    "stt_batch": (_address("stt_batch", "host", "tcp"), _batch_recogniser),
     "tts": (_address("tts", "host", "tcp"),),
     "phone": (_address("phone", "api_host", "tcp"), _address("phone", "sip_host", "udp"), _contacts),
     "transcripts": (_contacts,),

@@ -8,6 +8,7 @@ from her_os.contracts.errors import ConfigError
 from her_os.service.page_cache import touch_by_mapping, touch_by_reading
 from her_os.settings import Settings
 from her_os.settings.loader_schema import LlmService, SttService
+from her_os.settings.schema import SpeechToText, SpeechToTextBatch
 
 _TOKENIZER_NAMES = ("*tokenizer*", "*.dict", "*vocab*", "*.phone")
 
@@ -33,8 +34,11 @@ def _files(name: str, settings: Settings) -> tuple[list[Path], list[Path]]:
             return [server_options(settings).model], []
         except ConfigError:  # the daemon says it better
             return [], []
-    if name == "stt" and settings.stt.engine == "pocketsphinx":
-        return _split(_pocketsphinx_folder())
+    if name in {"stt", "stt_batch"}:
+        asked: SpeechToText | SpeechToTextBatch = getattr(settings, name)
+        if asked.engine == "pocketsphinx":
+            return _split(_pocketsphinx_folder())
+        return _split(settings.resolve(Path(asked.model)) if "/" in asked.model else None)
     return [], []
 
 

@@ -111,7 +111,7 @@ class SpawnedService:
 
 def own_daemon_command(name: str) -> list[str]:
     """How a daemon of ours is started. It ends when we do, even if we are killed."""
-    return [sys.executable, "-m", "her_os.cli", "daemon", name, "--die-with", str(os.getpid())]
+    return [sys.executable, "-m", "her_os.cli", "daemon", name.replace("_", "-"), "--die-with", str(os.getpid())]
 
 
 def service_command(name: str, service: Service) -> list[str]:

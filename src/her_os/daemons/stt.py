@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry
 
@@ -39,6 +40,7 @@ def build(settings: Settings, secrets: Secrets, engine: SpeechToTextEngine) -> H
             file="environment",
             field="WEB_CONCURRENCY",
         )
+    engine_alive: Callable[[], bool] = getattr(engine, "alive", lambda: True)
     registry, readiness, stop = CollectorRegistry(), Readiness(), asyncio.Event()
     sessions = Sessions(engine, SESSIONS_A_CALL * settings.phone.max_calls)
     metrics = SttMetrics(registry, sessions=lambda: sessions.held, session_cap=sessions.cap)
@@ -73,7 +75,7 @@ def build(settings: Settings, secrets: Secrets, engine: SpeechToTextEngine) -> H
         load=load,
         loads_ahead=True,
         close=close,
-        alive=sessions.alive,
+        alive=lambda: sessions.alive() and engine_alive(),
         readiness=readiness,
         metrics=registry,
         stop=stop,

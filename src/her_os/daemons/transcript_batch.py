@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from her_os.contracts.errors import ConfigError
 from her_os.contracts.transcripts import BatchObserver, OutputWriter, Progress, Result, Stage, WorkerRequest
 from her_os.daemons.transcript_cluster import ClusterWorkers
+from her_os.engines.recogniser_wishes import RecogniserWishes
 from her_os.household.call_facts import CallFactFinder
 from her_os.household.call_index import CallIndex
 from her_os.household.contacts import read_contacts
 from her_os.settings import Settings
+from her_os.settings.load import child_environment
 from her_os.transcripts.batch import Batch
 from her_os.transcripts.outputs.writer import FileWriter
 from her_os.transcripts.queue import RecordingQueue
@@ -25,14 +25,9 @@ class WorkerProcesses:
 
     def __init__(self, settings: Settings, command: Sequence[str] = ()) -> None:
         wishes = settings.transcripts
-        self._command = tuple(command) or (worker_interpreter(settings), "-m", "her_os.daemons.transcript_worker")
-        self._environment = {
-            **os.environ,
-            "HER_OS_STATE_DIR": str(settings.environment.state_dir),
-            "HER_OS_SECRETS_FILE": str(settings.environment.secrets_file),
-            "HER_OS_CACHE_DIR": str(settings.environment.cache_dir),
-            **({"HER_OS_CONFIG": settings.source} if Path(settings.source).is_file() else {}),
-        }
+        interpreter = RecogniserWishes.of(settings, "transcripts").interpreter
+        self._command = tuple(command) or (interpreter(), "-m", "her_os.daemons.transcript_worker")
+        self._environment = child_environment(settings)
         self._limits = WorkerLimits(
             silence_s=wishes.worker_silence_s,
             total_s=wishes.worker_total_s,
@@ -45,19 +40,6 @@ class WorkerProcesses:
         command = (*self._command, stage, "--die-with", str(os.getpid()))
         program = WorkerProgram(command=command, environment=self._environment, limits=self._limits)
         return await run_worker(program, stage, request, on_progress)
-
-
-def worker_interpreter(settings: Settings) -> str:
-    """What runs the workers: our own, or that of an engine's environment. Raises ConfigError for one not there."""
-    wanted = settings.transcripts.python
-    if not wanted:
-        return sys.executable
-    path = settings.resolve(Path(wanted))
-    if not os.access(path, os.X_OK):
-        raise ConfigError(
-            f"{path} is no program; run scripts/engine_environment.sh", file=settings.source, field="transcripts.python"
-        )
-    return str(path)
 
 
 def open_queue(settings: Settings) -> RecordingQueue:

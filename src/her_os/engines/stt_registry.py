@@ -12,6 +12,9 @@ from her_os.contracts.errors import ConfigError
 from her_os.contracts.speech_to_text import SpeechToTextEngine
 from her_os.engines.plugin import create_plugin, is_plugin
 from her_os.engines.stt_pocketsphinx import PocketsphinxEngine
+from her_os.engines.stt_windows import WindowEngine
+from her_os.engines.transcript_faster_whisper import FasterWhisper
+from her_os.engines.transcript_parakeet import Parakeet
 from her_os.settings import Settings
 from her_os.settings.load import embedded_config_dir
 
@@ -19,6 +22,8 @@ ENGINES: dict[str, Callable[[Settings], SpeechToTextEngine]] = {
     "pocketsphinx": lambda settings: PocketsphinxEngine(
         domain_phrases_file(settings), settings.environment.cache_dir.expanduser()
     ),
+    "faster-whisper": lambda settings: WindowEngine.create(settings, FasterWhisper.create),
+    "parakeet": lambda settings: WindowEngine.create(settings, Parakeet.create),
 }
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from her_os.contracts.errors import ConfigError, RecognitionError
 from her_os.contracts.transcripts import VoiceSpan
+from her_os.engines.recogniser_wishes import RecogniserWishes
 from her_os.engines.transcript_extra import import_extra, require_installed
 from her_os.settings import Settings
 
@@ -35,12 +36,12 @@ class SherpaDiarisation:
         """As `transcripts` says; None where no model is named. Raises ConfigError."""
         if not any(getattr(settings.transcripts, field) for field in _FIELDS):
             return None
-        require_installed("sherpa_onnx", "diarisation", settings)
+        require_installed("sherpa_onnx", "diarisation", RecogniserWishes.of(settings, "transcripts"))
         return cls(settings)
 
     def load(self) -> None:
         """Load both models. Raises ConfigError."""
-        library = import_extra("sherpa_onnx", "diarisation", self._settings)
+        library = import_extra("sherpa_onnx", "diarisation", RecogniserWishes.of(self._settings, "transcripts"))
         segmentation, embedding = (self._file(field) for field in _FIELDS)
         config = library.OfflineSpeakerDiarizationConfig(
             segmentation=library.OfflineSpeakerSegmentationModelConfig(

@@ -8,55 +8,54 @@ from pathlib import Path
 from types import ModuleType
 
 from her_os.contracts.errors import ConfigError
-from her_os.settings import Settings
+from her_os.engines.recogniser_wishes import RecogniserWishes
 
 
-def require_installed(module: str, extra: str, settings: Settings) -> None:
+def require_installed(module: str, extra: str, wishes: RecogniserWishes) -> None:
     """Raise ConfigError with what installs it, unless the workers have another interpreter, which will see."""
-    if not settings.transcripts.python and importlib.util.find_spec(module) is None:
-        raise _not_installed(extra, settings)
+    if not wishes.asked.python and importlib.util.find_spec(module) is None:
+        raise _not_installed(extra, wishes)
 
 
-def import_extra(module: str, extra: str, settings: Settings) -> ModuleType:
+def import_extra(module: str, extra: str, wishes: RecogniserWishes) -> ModuleType:
     """The module of an extra. Raises ConfigError with what installs it."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name != module:
             raise
-        raise _not_installed(extra, settings) from error
+        raise _not_installed(extra, wishes) from error
 
 
-def _not_installed(extra: str, settings: Settings) -> ConfigError:
+def _not_installed(extra: str, wishes: RecogniserWishes) -> ConfigError:
     return ConfigError(
         f"is {extra!r}, which is not installed here; run scripts/engine_environment.sh {extra}, which says what to "
-        "write into transcripts.python",
-        file=settings.source,
-        field="transcripts.engine" if settings.transcripts.engine else "stt.engine",
+        f"write into {wishes.section}.python",
+        file=wishes.settings.source,
+        field=wishes.engine_field,
     )
 
 
-def model_folder(settings: Settings, default: str) -> tuple[str, Path | None]:
-    """Name of the model, and its folder where `transcripts.model` is one. Raises ConfigError for a folder not there.
+def model_folder(wishes: RecogniserWishes, default: str) -> tuple[str, Path | None]:
+    """Name of the model, and its folder where the section's `model` is one. Raises ConfigError for one not there.
 
     Anything with a slash is a folder: a name must never be taken for a folder that happens to be in the working
     directory, as the libraries would.
     """
-    wanted = settings.transcripts.model or default
+    wanted = wishes.asked.model or default
     if "/" not in wanted:
         return wanted, None
-    folder = settings.resolve(Path(wanted))
+    folder = wishes.settings.resolve(Path(wanted))
     if not folder.is_dir():
-        raise ConfigError(f"{folder} is no folder with a model", file=settings.source, field="transcripts.model")
+        raise wishes.complaint(f"{folder} is no folder with a model", "model")
     return folder.name, folder
 
 
-def unusable(settings: Settings, where: str, error: Exception) -> ConfigError:
+def unusable(wishes: RecogniserWishes, where: str, error: Exception) -> ConfigError:
     """The model is not there, not whole, or of another kind."""
     told = str(error).strip().splitlines()
     reason = told[0] if told else type(error).__name__
-    return ConfigError(
+    return wishes.complaint(
         f"{where} cannot be loaded ({reason}); name a folder with the model, or let it be fetched once with a network",
-        file=settings.source,
-        field="transcripts.model",
+        "model",
     )

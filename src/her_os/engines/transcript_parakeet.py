@@ -12,9 +12,9 @@ from typing import Any
 
 from her_os.contracts.errors import ConfigError, RecognitionError
 from her_os.contracts.speech_to_text import Final, Word
+from her_os.engines.recogniser_wishes import RecogniserWishes
 from her_os.engines.transcript_blocks import Block, cut_at_rests
 from her_os.engines.transcript_extra import import_extra, model_folder, require_installed, unusable
-from her_os.settings import Settings
 
 _BLOCK_S = 24.0
 """What the model was trained on; attention over more costs its square."""
@@ -28,37 +28,37 @@ class Parakeet:
 
     name = "parakeet"
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings, self._wishes = settings, settings.transcripts
+    def __init__(self, wishes: RecogniserWishes) -> None:
+        self._wishes = wishes
         self._model: Any = None
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Parakeet:
-        """As `transcripts` says; not yet loaded. Raises ConfigError where the extra is not installed."""
-        require_installed("onnx_asr", cls.name, settings)
-        return cls(settings)
+    def create(cls, wishes: RecogniserWishes) -> Parakeet:
+        """Not yet loaded. Raises ConfigError where the extra is not installed."""
+        require_installed("onnx_asr", cls.name, wishes)
+        return cls(wishes)
 
     def load(self) -> None:
         """Load the model. Raises ConfigError."""
-        library = import_extra("onnx_asr", self.name, self._settings)
-        name, folder = model_folder(self._settings, _DEFAULT)
-        kind, quantization = ("nemo-conformer-tdt" if folder else name), self._wishes.compute_type
+        library = import_extra("onnx_asr", self.name, self._wishes)
+        name, folder = model_folder(self._wishes, _DEFAULT)
+        kind, quantization = ("nemo-conformer-tdt" if folder else name), self._wishes.asked.compute_type
         try:
             model = library.load_model(
                 kind,
                 folder,
                 quantization="int8" if quantization == "int8" else None,
-                providers=_PROVIDERS.get(self._wishes.device),
+                providers=_PROVIDERS.get(self._wishes.asked.device),
             )
         except Exception as error:  # the hub, onnxruntime and onnx-asr each have their own tree
-            raise unusable(self._settings, str(folder or name), error) from error
+            raise unusable(self._wishes, str(folder or name), error) from error
         self._model = model.with_timestamps()
 
     def recognise(self, pcm: Iterable[bytes], language: str, tell: Callable[[int], None]) -> Iterator[Final]:
-        """In blocks of some twenty seconds, `transcripts.batch_size` of them at once."""
-        if language != "en" and not self._wishes.model:
+        """In blocks of some twenty seconds, `batch_size` of them at once."""
+        if language != "en" and not self._wishes.asked.model:
             raise ConfigError(
-                f"is {language!r}; {_DEFAULT} knows en only", file=self._settings.source, field="stt.language"
+                f"is {language!r}; {_DEFAULT} knows en only", file=self._wishes.settings.source, field="stt.language"
             )
         blocks, number = cut_at_rests(pcm, _BLOCK_S), 0
         while batch := list(islice(blocks, self._wishes.batch_size)):

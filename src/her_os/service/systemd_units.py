@@ -47,7 +47,7 @@ class UnitReport:
 
 def unit_of(service: str) -> str:
     """The unit of a service of ours."""
-    return f"her-os-{service}.service"
+    return f"her-os-{service.replace('_', '-')}.service"
 
 
 class SystemdUnits:

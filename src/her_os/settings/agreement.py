@@ -32,6 +32,7 @@ def _addresses(settings: Settings) -> Iterator[ConfigError]:
     named = (
         ("llm.host", settings.llm.host),
         ("stt.host", settings.stt.host),
+        ("stt_batch.host", settings.stt_batch.host),
         ("tts.host", settings.tts.host),
         ("phone.api_host", phone.api_host),
         ("phone.sip_host", phone.sip_host),
@@ -74,6 +75,7 @@ def _http_ports(settings: Settings) -> tuple[tuple[str, str, int], ...]:
     return (
         ("llm.port", settings.llm.host, settings.llm.port),
         ("stt.port", settings.stt.host, settings.stt.port),
+        ("stt_batch.port", settings.stt_batch.host, settings.stt_batch.port),
         ("tts.port", settings.tts.host, settings.tts.port),
         ("phone.api_port", settings.phone.api_host, settings.phone.api_port),
         ("loader.port", settings.loader.host, settings.loader.port),

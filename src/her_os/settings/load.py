@@ -45,6 +45,17 @@ def read_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
     return resolve_second_names(settings)
 
 
+def child_environment(settings: Settings) -> dict[str, str]:
+    """Our environment, in which a process of ours reads the same settings as we did."""
+    return {
+        **os.environ,
+        "HER_OS_STATE_DIR": str(settings.environment.state_dir),
+        "HER_OS_SECRETS_FILE": str(settings.environment.secrets_file),
+        "HER_OS_CACHE_DIR": str(settings.environment.cache_dir),
+        **({"HER_OS_CONFIG": settings.source} if Path(settings.source).is_file() else {}),
+    }
+
+
 def embedded_config_dir() -> Path:
     """The folder with the configuration that ships with her-os: in the package, or in the checkout it runs from."""
     packaged = Path(str(resources.files("her_os") / "data"))

@@ -1,7 +1,8 @@
 """What one key of `loader:` and `services:` alone cannot tell, and keys that speak for another one. Pure.
 
-`services.stt.backend`, `services.tts.default_voice` and `services.llm.kv_cache_tokens` are the loader's names for
-`stt.engine`, `tts.voice` and `llm.context_tokens`. Either may be set; both only if they agree.
+`services.stt.backend`, `services.stt.compute_type`, `services.tts.default_voice` and `services.llm.kv_cache_tokens` are
+the loader's names for `stt.engine`, `stt.compute_type`, `tts.voice` and `llm.context_tokens`. Either may be set; both
+only if they agree.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from her_os.contracts.errors import ConfigError
 from her_os.settings.schema import Settings
 
 _CHOOSES_COMPUTE_TYPE = ("faster-whisper",)
-"""Engines that take a compute type and can do without mapping their model."""
+"""Engines that take a compute type and read their model, so that it need not be mapped ahead."""
 _SAME = (
     ("services.stt.backend", "stt.engine"),
+    ("services.stt.compute_type", "stt.compute_type"),
     ("services.tts.default_voice", "tts.voice"),
     ("services.llm.kv_cache_tokens", "llm.context_tokens"),
 )
@@ -27,7 +29,7 @@ def resolve_second_names(settings: Settings) -> Settings:
     """The settings in which what a second name says is said by the first, unless that was changed, too."""
     for second, first in _SAME:
         value = _get(settings, second)
-        if value and _get(settings, first) == _get(Settings(), first):
+        if value != _get(Settings(), second) and _get(settings, first) == _get(Settings(), first):
             section, _, name = first.partition(".")
             changed = msgspec.structs.replace(getattr(settings, section), **{name: value})
             settings = msgspec.structs.replace(settings, **{section: changed})
@@ -38,7 +40,7 @@ def find_loader_disagreements(settings: Settings) -> Iterator[ConfigError]:
     """Every mistake of this kind; each names its field, not yet its line."""
     for second, first in _SAME:
         value, current = _get(settings, second), _get(settings, first)
-        if value and value != current:
+        if value != _get(Settings(), second) and value != current:
             what = f"is {value!r}, but {first} is {current!r}; they mean the same, so keep one of them"
             yield ConfigError(what, field=second)
     yield from _loader(settings)

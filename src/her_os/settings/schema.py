@@ -126,11 +126,48 @@ class SpeechToText(Section, frozen=True):
     host: str = "127.0.0.1"
     port: Port = 11439
     engine: str = "pocketsphinx"
+    """`pocketsphinx` in the daemon itself; `faster-whisper` and `parakeet` in a worker process, to which the keys
+    `model` to `worker_memory_mb` belong."""
     language: str = "en"
+    model: str = ""
+    """A folder (anything with a slash), or a name the engine can fetch; empty: the engine's default."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    compute_type: str = "auto"
+    """How numbers are kept, as CTranslate2 names it."""
+    python: str = ""
+    """Interpreter of the worker, where an engine has an environment of its own; empty: the one we run in."""
+    worker_memory_mb: Annotated[int, Meta(ge=0)] = 4096
+    """Address space of the worker; 0 no limit, which CUDA needs."""
     domain_phrases: Path = Path("domain-phrases.txt")
     reopen_grace_ms: Milliseconds = 200
     replay_before_onset_ms: Milliseconds = 300
     max_message_bytes: Positive = 262_144
+
+
+class SpeechToTextBatch(Section, frozen=True):
+    """Recogniser of whole utterances and files over HTTP, in a worker process. The language is `stt.language`."""
+
+    host: str = "127.0.0.1"
+    port: Port = 11438
+    engine: str = "pocketsphinx"
+    model: str = ""
+    """A folder (anything with a slash), or a name the engine can fetch; empty: the engine's default."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    compute_type: str = "default"
+    """How numbers are kept, e.g. `int8` or `float16`, as CTranslate2 names it."""
+    batch_size: Positive = 4
+    """Stretches recognised at once; more is faster and takes more memory."""
+    python: str = ""
+    """Interpreter of the worker, where an engine has an environment of its own; empty: the one we run in."""
+    worker_memory_mb: Annotated[int, Meta(ge=0)] = 4096
+    """Address space of the worker; 0 no limit, which CUDA needs."""
+    worker_nice: Annotated[int, Meta(ge=0, le=19)] = 10
+    deadline_s: Positive = 900
+    """A request that takes longer hangs: its worker is ended."""
+    queue: Positive = 8
+    """Requests at once, the one that is being worked on included; the next one is told to come later."""
+    max_upload_mb: Positive = 25
+    max_audio_s: Positive = 1800
 
 
 class TextToSpeech(Section, frozen=True):
@@ -260,6 +297,7 @@ class Settings(Section, frozen=True):
     phone: Phone = field(default_factory=Phone)
     conversation: Conversation = field(default_factory=Conversation)
     stt: SpeechToText = field(default_factory=SpeechToText)
+    stt_batch: SpeechToTextBatch = field(default_factory=SpeechToTextBatch)
     tts: TextToSpeech = field(default_factory=TextToSpeech)
     llm: LanguageModel = field(default_factory=LanguageModel)
     transcripts: Transcripts = field(default_factory=Transcripts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import resource
@@ -11,7 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from her_os.contracts.errors import HerOsError
+from her_os.contracts.errors import HerOsError, is_out_of_memory
 from her_os.contracts.transcripts import Failure, Progress, Result, WorkerEvent, WorkerRequest
 from her_os.transcripts.framing import read_request, write_message
 
@@ -41,19 +40,10 @@ def _last_event(work: Callable[[], Result]) -> WorkerEvent:
         result = work()
         peak = resource.getrusage(resource.RUSAGE_SELF)
         return msgspec.structs.replace(result, peak_rss_bytes=peak.ru_maxrss * 1024)
-    except MemoryError:
-        return Failure(code="out_of_memory", message=_OUT_OF_MEMORY)
     except HerOsError as error:
         return Failure(code=error.code, message=error.message, retry=error.code == "sidecar_unavailable")
     except Exception as error:
-        if _is_memory(error):
+        if is_out_of_memory(error):
             return Failure(code="out_of_memory", message=_OUT_OF_MEMORY)
         log.exception("the worker failed")
         return Failure(code="error", message=f"{type(error).__name__}: {error}", retry=True)
-
-
-def _is_memory(error: Exception) -> bool:
-    """Whether memory is behind it: the loader of shared libraries says so in words only."""
-    return (isinstance(error, OSError) and error.errno == errno.ENOMEM) or (
-        isinstance(error, ImportError) and any(words in str(error) for words in ("map segment", "allocate memory"))
-    )

@@ -29,12 +29,25 @@ def compiled(folder: Path, text: str) -> dict[str, str]:
 
 def test_by_default_only_the_environment_for_a_card_is_said() -> None:
     said = drop_ins(Settings())
-    assert {path.partition(".")[0] for path in said} == {"her-os-llm", "her-os-stt", "her-os-tts"}
+    assert {path.partition(".")[0] for path in said} == {"her-os-llm", "her-os-stt", "her-os-stt-batch", "her-os-tts"}
     assert said[STT].splitlines()[1:] == [
         "[Service]",
         'Environment="CUDA_MODULE_LOADING=LAZY"',
         'Environment="PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True,max_split_size_mb:64"',
     ]
+
+
+def test_a_recogniser_that_makes_code_may_do_so_in_its_own_units_only(tmp_path: Path) -> None:
+    line = "MemoryDenyWriteExecute=no"
+    for text, units in (
+        ("stt: {engine: faster-whisper}", {"stt", "transcripts"}),
+        ("stt_batch: {engine: faster-whisper}", {"stt-batch"}),
+        ("stt: {engine: faster-whisper}\ntranscripts: {engine: pocketsphinx}", {"stt"}),
+    ):
+        said = compiled(tmp_path, text)
+        assert {path for path in said if line in said[path]} == {
+            f"her-os-{unit}.service.d/50-configuration.conf" for unit in units
+        }
 
 
 @pytest.mark.parametrize(

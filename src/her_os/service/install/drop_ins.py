@@ -20,6 +20,8 @@ _HEADER = (
 )
 _PYTHON = "/opt/her-os/venv/bin/python"
 _USE_CUDA = ("llm", "stt", "stt_batch", "tts")
+_MAKES_CODE = ("faster-whisper",)
+"""CTranslate2 makes its kernels at run time, into memory that is writable first and executable then."""
 _RESTART = {"on-failure": "on-failure", "always": "always", "never": "no"}
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -40,6 +42,8 @@ def drop_ins(settings: Settings) -> dict[str, str]:
     found: dict[str, _DropIn] = {}
     for name in settings.services.__struct_fields__:
         found[unit_of(name)] = _of_service(settings, name)
+    transcripts = settings.transcripts.engine or settings.stt.engine
+    found[unit_of("transcripts")] = _DropIn(service=_may_make_code(transcripts))
     found[unit_of("loader")] = _DropIn(service=_listens_wider(settings.loader.host))
     if settings.loader.fail_fast_on_repeated_failures:
         found["her-os-failed@.service"] = _DropIn(
@@ -66,6 +70,8 @@ def _of_service(settings: Settings, name: str) -> _DropIn:
         say.append(f"TimeoutStartSec={max(ready_s, policy.backoff.max_sec):g}")  # the pause before a restart is in it
     if loader.graceful_shutdown.kill_after_sec != default.graceful_shutdown.kill_after_sec:
         say.append(f"TimeoutStopSec={loader.graceful_shutdown.kill_after_sec:g}")
+    if name in {"stt", "stt_batch"}:
+        say += _may_make_code(getattr(settings, name).engine)
     say += _environment_of(settings, name, service)
     say += _program(service, getattr(Settings().services, name), name)
     if name != "phone":  # its unit reaches phones anyway
@@ -99,6 +105,10 @@ def _program(service: Service, default: Service, name: str) -> list[str]:
         return [*lines, "Type=notify", "ExecStartPost="]
     wait = f"ExecStartPost={_PYTHON} -m her_os.cli wait-ready {name} --pid $MAINPID"
     return [*lines, "Type=exec", "NotifyAccess=all", "ExecStartPost=", wait]
+
+
+def _may_make_code(engine: str) -> list[str]:
+    return ["MemoryDenyWriteExecute=no"] if engine in _MAKES_CODE else []
 
 
 def _listens_wider(host: str) -> list[str]:
