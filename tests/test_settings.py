@@ -351,6 +351,6 @@ def test_second_names_of_the_loader_s_example_mean_the_daemons_own_settings(tmp_
         "  tts: {default_voice: slt}\n  llm: {kv_cache_tokens: 1024}\n"
     )
     settings = load_settings(file, {})
-    assert settings.stt.engine == "faster-whisper"
+    assert (settings.stt.engine, settings.stt.compute_type) == ("faster-whisper", "int8_float16")
     assert settings.tts.voice == "slt"
     assert settings.llm.context_tokens == 1024
