@@ -96,7 +96,7 @@ def test_real_speech_goes_through_the_command_and_others_read_what_it_writes(
     for row in rows:
         real.check_outputs(row)
         heard = " ".join(segment["text"] for segment in row["transcript"]["segments"]).split()
-        wrong += real.errors(said[Path(row["source"]).name], heard)
+        wrong += real.word_distance(said[Path(row["source"]).name], heard)
     total = sum(map(len, said.values()))
     record_property("word error rate", wrong / total)
     assert wrong < total, "more wrong than was said"
