@@ -71,6 +71,11 @@ def test_a_unit_is_exposed_to_little(machine: Machine, unit: str):
     assert float(level[1]) <= 2.0, report
 
 
+@pytest.mark.parametrize(("unit", "call"), [("phone", "setpriority"), ("transcripts", "setrlimit")])
+def test_an_exception_from_the_common_hardening_is_in_force(machine: Machine, unit: str, call: str):
+    assert call in machine.show(unit, "SystemCallFilter").split()
+
+
 def test_daemons_start_one_after_the_other(running: Machine):
     began, ready = times_of(running, STARTING), times_of(running, STARTED)
     for before, after in itertools.pairwise(ALL):
