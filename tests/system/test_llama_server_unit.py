@@ -36,7 +36,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     try:
         machine.her_os("install")
         machine.run("cp", str(built_binary()), "/usr/local/bin/llama-server")
-        size = ("--width", "512", "--layers", "12", "--context", "8192")
+        size = ("--width", "512", "--layers", "24", "--context", "8192")
         machine.run(f"{ROOT}/.venv/bin/python", f"{ROOT}/scripts/random_gguf.py", MODEL, *size)
         machine.run("sed", "-i", f"s#model: embedded #model: {MODEL} #;s/context_tokens: 4096/context_tokens: 8192/",
                     "/etc/her-os/her-os.yaml")  # fmt: skip
