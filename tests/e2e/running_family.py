@@ -105,7 +105,7 @@ def _prepare(folder: Path, *, barge_in: bool, changes: Mapping[str, Mapping[str,
 
 
 def _settings(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    llm, stt, tts, api, sip, loader = (free_port() for _ in range(6))
+    llm, stt, tts, api, sip, loader, wake = (free_port() for _ in range(7))
     rtp = free_ports(_RTP_PORTS)
     settings: dict[str, Any] = {
         "phone": {
@@ -120,6 +120,7 @@ def _settings(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "loader": {"port": loader, "restart_policy": {"max_restarts": 5, "backoff": {"initial_sec": 0.5}}},
         "stt": {"port": stt, "domain_phrases": str(ROOT / "config" / "domain-phrases.txt")},
         "tts": {"port": tts},
+        "wake": {"port": wake, "enabled": False},
         "contacts": str(ROOT / "config" / "contacts.yaml"),
     }
     for section, values in changes.items():

@@ -11,7 +11,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SANDBOX = ROOT / "scripts" / "systemd-sandbox"
-DAEMONS = ("llm", "stt", "tts", "phone")
+DAEMONS = ("llm", "stt", "tts", "wake", "phone")
 
 
 class Machine:

@@ -25,6 +25,7 @@ class DaemonName(StrEnum):
     LLM = "llm"
     STT = "stt"
     TTS = "tts"
+    WAKE = "wake"
     PHONE = "phone"
     TRANSCRIPTS = "transcripts"
     LOADER = "loader"

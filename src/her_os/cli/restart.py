@@ -13,7 +13,8 @@ from her_os.contracts.service_state import ServiceState
 
 
 def restart(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="llm, stt, tts or phone.")], config: ConfigFile = None
+    name: Annotated[str, typer.Argument(metavar="NAME", help="kwd (the wake word), llm, stt, tts or phone.")],
+    config: ConfigFile = None,
 ) -> None:
     """Restart one daemon and wait until it is ready. Exit status 1 when it does not come back."""
     status = asyncio.run(loader_client(operator_settings(config)).restart(name))

@@ -122,6 +122,13 @@ def _transcript_engine(settings: Settings) -> None:
     create_diariser(settings)
 
 
+def _wake_word(settings: Settings) -> None:
+    from her_os.engines.wake_registry import find_model
+
+    if settings.wake.enabled:
+        find_model(settings)
+
+
 def _must_be_a_file(path: Path, field: str, what_to_do: str) -> None:
     if not path.is_file():
         raise ConfigError(f"there is no file {path}; {what_to_do}", field=field)
@@ -131,6 +138,7 @@ BEFORE_START: dict[str, tuple[Check, ...]] = {
     "llm": (_address("llm", "host", "tcp"), _model),
     "stt": (_address("stt", "host", "tcp"), _recogniser, _phrases),
     "tts": (_address("tts", "host", "tcp"),),
+    "wake": (_address("wake", "host", "tcp"), _wake_word),
     "phone": (_address("phone", "api_host", "tcp"), _address("phone", "sip_host", "udp"), _contacts),
     "transcripts": (_contacts,),
     "loader": (_address("loader", "host", "tcp"),),

@@ -33,6 +33,13 @@ def _files(name: str, settings: Settings) -> tuple[list[Path], list[Path]]:
             return [server_options(settings).model], []
         except ConfigError:  # the daemon says it better
             return [], []
+    if name == "kwd" and settings.wake.enabled:
+        from her_os.engines.wake_features import shipped_models
+
+        try:
+            return [shipped_models() / "melspectrogram.onnx", shipped_models() / "embedding_model.onnx"], []
+        except ConfigError:  # the daemon says it better
+            return [], []
     if name == "stt" and settings.stt.engine == "pocketsphinx":
         return _split(_pocketsphinx_folder())
     return [], []

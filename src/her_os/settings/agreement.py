@@ -32,6 +32,7 @@ def _addresses(settings: Settings) -> Iterator[ConfigError]:
         ("llm.host", settings.llm.host),
         ("stt.host", settings.stt.host),
         ("tts.host", settings.tts.host),
+        ("wake.host", settings.wake.host),
         ("phone.api_host", phone.api_host),
         ("phone.sip_host", phone.sip_host),
         ("loader.host", settings.loader.host),
@@ -74,6 +75,7 @@ def _http_ports(settings: Settings) -> tuple[tuple[str, str, int], ...]:
         ("llm.port", settings.llm.host, settings.llm.port),
         ("stt.port", settings.stt.host, settings.stt.port),
         ("tts.port", settings.tts.host, settings.tts.port),
+        ("wake.port", settings.wake.host, settings.wake.port),
         ("phone.api_port", settings.phone.api_host, settings.phone.api_port),
         ("loader.port", settings.loader.host, settings.loader.port),
     )
