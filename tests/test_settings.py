@@ -287,12 +287,12 @@ def test_systemd_credentials_win_over_the_file(tmp_path: Path) -> None:
     ("text", "line", "field", "hint"),
     [
         ("supervision:\n  poll_ms: 5\n", 1, "supervision", "is now part of `loader`"),
-        ("loader:\n  startup_sequence: [llm, kwd]\n", 2, "loader.startup_sequence.1", "invalid enum value 'kwd'"),
+        ("loader:\n  startup_sequence: [llm, ears]\n", 2, "loader.startup_sequence.1", "invalid enum value 'ears'"),
         (
-            "loader:\n  timeouts: {kwd_ready_sec: 20}\n",
+            "loader:\n  timeouts: {kws_ready_sec: 20}\n",
             2,
-            "loader.timeouts.kwd_ready_sec",
-            "did you mean `tts_re",
+            "loader.timeouts.kws_ready_sec",
+            "did you mean",
         ),
         (
             "loader:\n  port_hygiene:\n    kill_orphans: some\n",
@@ -312,7 +312,7 @@ def test_systemd_credentials_win_over_the_file(tmp_path: Path) -> None:
         ("loader: {startup_sequence: [stt, llm]}\n", 1, "loader.shutdown_sequence", "must name the same services"),
         ("loader:\n\n  startup_sequence: [stt, stt]\n", 3, "loader.startup_sequence", "each once"),
         (
-            "loader:\n  startup_sequence: [phone, llm, stt, tts]\n",
+            "loader:\n  startup_sequence: [phone, kwd, llm, stt, tts]\n",
             2,
             "loader.startup_sequence",
             "the phone starts last and stops first",

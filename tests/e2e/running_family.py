@@ -120,9 +120,14 @@ def _settings(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "loader": {"port": loader, "restart_policy": {"max_restarts": 5, "backoff": {"initial_sec": 0.5}}},
         "stt": {"port": stt, "domain_phrases": str(ROOT / "config" / "domain-phrases.txt")},
         "tts": {"port": tts},
-        "wake": {"port": wake, "enabled": False},
+        "wake": {"port": wake},
         "contacts": str(ROOT / "config" / "contacts.yaml"),
     }
+    if "wake" not in changes:  # no room, and nobody waits for it to start
+        settings["loader"] |= {
+            "startup_sequence": ["stt", "llm", "tts", "phone"],
+            "shutdown_sequence": ["phone", "tts", "llm", "stt"],
+        }
     for section, values in changes.items():
         settings.setdefault(section, {}).update(values)
     return settings

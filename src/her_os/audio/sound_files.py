@@ -30,7 +30,8 @@ class FileSound:
 
     def __init__(self, microphone: Path | None, speaker: Path | None, take: TakeFrame, pull: PullSamples) -> None:
         self.description = f"microphone {microphone or 'none'}, loudspeaker {speaker or 'none'}"
-        self._read = _reader(microphone)
+        self._fifo: _Fifo | None = None
+        self._read = self._reader(microphone)
         self._wav = _writer(speaker)
         self._take, self._pull = take, pull
         self._stopping = threading.Event()
@@ -60,19 +61,26 @@ class FileSound:
         finally:
             if self._wav is not None:
                 self._wav.close()
+            if self._fifo is not None:
+                self._fifo.close()
+
+    def _reader(self, path: Path | None) -> Read:
+        if path is None:
+            return lambda: _SILENCE
+        try:
+            if not stat.S_ISFIFO(path.stat().st_mode):
+                return _wav_reader(path)
+            self._fifo = _Fifo(path)
+        except OSError as error:
+            raise ConfigError(
+                f"{path} cannot be read: {error.strerror}; expected a WAV file or a FIFO", field="wake.microphone"
+            ) from error
+        return self._fifo.read
 
 
-def _reader(path: Path | None) -> Read:
-    if path is None:
-        return lambda: _SILENCE
+def _wav_reader(path: Path) -> Read:
     try:
-        if stat.S_ISFIFO(path.stat().st_mode):
-            return _Fifo(path).read
         whole = memoryview(b"".join(read_channel(probe(path), None)))
-    except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be read: {error.strerror}; expected a WAV file or a FIFO", field="wake.microphone"
-        ) from error
     except RecognitionError as error:
         raise ConfigError(error.message, field="wake.microphone") from error
     place = iter(range(0, len(whole), FRAME_BYTES))
@@ -90,6 +98,9 @@ class _Fifo:
     def __init__(self, path: Path) -> None:
         self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0)
         self._half = b""
+
+    def close(self) -> None:
+        self._file.close()
 
     def read(self) -> bytes:
         try:

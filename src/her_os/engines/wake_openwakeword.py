@@ -21,15 +21,15 @@ from her_os.engines.wake_features import SIZE, STEP_BYTES, WakeFeatures, open_mo
 from her_os.engines.wake_head import WINDOW, embedding_inputs, load_head, mel_inputs
 
 IN_A_ROW = 2
-"""Windows over the threshold that make a hit, of the last `_OF`."""
-_OF = 3
+"""Windows over the threshold that make a hit, of the last `OF`."""
+OF = 3
 SPEECH = 0.5
 """Silero's probability that some window of the last second must have reached."""
 _SPEECH_WINDOWS = 32
 """Of 32 ms: what silero said within the last second."""
 _GATE_STEPS = 12
 """So many steps after the last voice a head is still asked: the phrase may end in a breath."""
-_REST_STEPS = 12
+REST_STEPS = 12
 """After a wake the same phrase is not heard again for so long."""
 _ONNX_THRESHOLD = 0.5
 _TYPICAL_LAG_MS = 160
@@ -67,11 +67,11 @@ class OpenWakeWordEngine:
         self._pending = b""
         self._embeddings = np.zeros((self._window, SIZE), np.float32)
         self._mels: deque[NDArray[np.float32]] = deque(maxlen=WINDOW)
-        self._hits: deque[bool] = deque(maxlen=_OF)
+        self._hits: deque[bool] = deque(maxlen=OF)
         self._speech: deque[float] = deque(maxlen=_SPEECH_WINDOWS)
         self._steps = 0
         self._voiced_at = -_GATE_STEPS
-        self._woken_at = -_REST_STEPS
+        self._woken_at = -REST_STEPS
 
     def feed(self, pcm: bytes, *, voiced: bool) -> WakeWord | None:
         """See WakeWordEngine."""
@@ -99,7 +99,7 @@ class OpenWakeWordEngine:
         self._hits.append(first >= 1 and second >= 1)
         if sum(self._hits) < IN_A_ROW or max(self._speech, default=0.0) < SPEECH:
             return None
-        if self._steps - self._woken_at < _REST_STEPS:
+        if self._steps - self._woken_at < REST_STEPS:
             return None
         self._woken_at = self._steps
         self._hits.clear()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,6 @@ _AFTER = 5 * STEP_SAMPLES
 _LATEST = 3
 """A window may end so many steps after the phrase and still count as it."""
 _SEGMENT_S = 20
-Say = Callable[[], Wave]
 
 
 @dataclass
@@ -66,6 +64,17 @@ def stack(all_features: Sequence[Features]) -> Tracks:
     return Tracks(
         np.concatenate([f.embeddings for f in all_features]), np.concatenate([f.mels for f in all_features]), begins
     )
+
+
+def join(all_tracks: Sequence[Tracks]) -> Tracks:
+    """Several tracks as one."""
+    begins: list[int] = []
+    at = 0
+    for tracks in all_tracks:
+        begins += [at + begin for begin in tracks.begins]
+        at += len(tracks.embeddings)
+    embeddings, mels = [t.embeddings for t in all_tracks], [t.mels for t in all_tracks]
+    return Tracks(np.concatenate(embeddings), np.concatenate(mels), begins)
 
 
 def hear_phrases(
@@ -130,11 +139,6 @@ def hear_talk(
     tracks = stack(heard)
     tracks.begins = [0] if heard else []  # one stream: the segments follow each other without a gap
     return tracks
-
-
-def shuffled(waves: Sequence[Wave], rng: random.Random) -> list[Wave]:
-    """The same in another order."""
-    return rng.sample(list(waves), len(waves))
 
 
 def _put(silence: Wave, talk: Wave, *, gap: int, at_end: bool) -> None:
