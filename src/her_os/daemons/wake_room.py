@@ -42,7 +42,7 @@ class Room:
         self._loop = asyncio.get_running_loop()
         self._turns = RoomTurns()
         self.playback = Playback(self._mark_passed)
-        self._outgoing: deque[bytes | Played] = deque(maxlen=_MOST_WAITING)
+        self._outgoing: deque[bytes | Played] = deque()
         self._something = asyncio.Event()
         self._call: asyncio.Task[None] | None = None
         self._paused = True
@@ -110,6 +110,10 @@ class Room:
         if self._resting:
             return
         self._turns.heard(voiced, now)
+        if len(self._outgoing) == _MOST_WAITING:
+            log.error("the phone daemon takes no more sound; the room's call is ended")
+            self._call.cancel()
+            return
         self._outgoing.append(pcm)
         self._something.set()
         if self._turns.quiet_s(now) > self._settings.idle_ms / 1000 + _REST_AFTER_S:
