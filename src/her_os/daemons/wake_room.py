@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 _AUDIBLE_RMS = 20.0
 _MOST_WAITING = 250
 """Frames that wait for the line to open, or for a slow socket: 5 s."""
+_BEHIND = 3
+"""Frames that may wait once the line is open."""
 _REST_AFTER_S = 2.0
 """A line that the phone keeps open so long after the talk died down rests."""
 
@@ -42,11 +44,11 @@ class Room:
         self._loop = asyncio.get_running_loop()
         self._turns = RoomTurns()
         self.playback = Playback(self._mark_passed)
-        self._outgoing: deque[bytes | Played] = deque()
-        self._something = asyncio.Event()
+        self._heard: deque[tuple[bytes, bool]] = deque()
+        self._outgoing: asyncio.Queue[bytes | Played] = asyncio.Queue()
         self._call: asyncio.Task[None] | None = None
         self._paused = True
-        self._resting = False
+        self._line_open = self._resting = False
 
     @property
     def state(self) -> RoomState:
@@ -95,8 +97,7 @@ class Room:
         self._turns.woken(now)
         if self._settings.earcon:
             self.playback.interject(WOKEN)
-        self._outgoing.extend(behind)
-        self._something.set()
+        self._heard.extend((frame, True) for frame in behind)
         self._resting = False
         if self._call is None:
             self.playback.begin()
@@ -110,23 +111,29 @@ class Room:
         if self._resting:
             return
         self._turns.heard(voiced, now)
-        if len(self._outgoing) == _MOST_WAITING:
+        self._heard.append((pcm, voiced))
+        if max(len(self._heard), self._outgoing.qsize()) > _MOST_WAITING:
             log.error("the phone daemon takes no more sound; the room's call is ended")
             self._call.cancel()
             return
-        self._outgoing.append(pcm)
-        self._something.set()
+        if self._line_open:
+            self._outgoing.put_nowait(self._next_frame())
         if self._turns.quiet_s(now) > self._settings.idle_ms / 1000 + _REST_AFTER_S:
             log.info("the room rests; the line is kept: something is still to come")
             self._resting = True
             self._turns.over(now)
-            self._outgoing.clear()
+            self._heard.clear()
         self._update()
+
+    def _next_frame(self) -> bytes:
+        """One for each that came, so that the line gets them at its pace; pauses are left out of what waits."""
+        while len(self._heard) > _BEHIND and not self._heard[0][1]:
+            self._heard.popleft()
+        return self._heard.popleft()[0]
 
     def _tell(self, message: Played) -> None:
         if self._call is not None:
-            self._outgoing.append(message)
-            self._something.set()
+            self._outgoing.put_nowait(message)
 
     def _update(self) -> None:
         self._set_listening(self._turns.state is RoomState.IDLE and not self._paused)
@@ -136,14 +143,16 @@ class Room:
         try:
             async with open_line(self._url, self._token, StartLine("room", self._settings.room)) as line:
                 log.info("call %s from the room", line.call_id)
+                self._line_open = True
                 how = await self._hold(line)
         except HerOsError as error:
             log.warning("the room's call failed: %s", error)
             self.playback.interject(REFUSED)
         finally:
             self._metrics.conversations.labels(how).inc()
-            self._call, self._resting = None, False
-            self._outgoing.clear()
+            self._call, self._line_open, self._resting = None, False, False
+            self._heard.clear()
+            self._outgoing = asyncio.Queue()
             self.playback.begin()
             self._turns.over(time.monotonic())
             self._update()
@@ -167,11 +176,8 @@ class Room:
 
     async def _send(self, line: LineConnection) -> None:
         while True:
-            await self._something.wait()
-            self._something.clear()
-            while self._outgoing:
-                item = self._outgoing.popleft()
-                await (line.tell(item) if isinstance(item, Played) else line.send(item))
+            item = await self._outgoing.get()
+            await (line.tell(item) if isinstance(item, Played) else line.send(item))
 
     async def _receive(self, line: LineConnection) -> None:
         while True:
