@@ -16,7 +16,7 @@ from tests.e2e.voices import speak
 from tests.interop.signals import read_wav
 from tests.speech import silence
 
-WAKE_WORD = "hey jarvis"
+WAKE_WORD = "hey annie"
 
 
 async def say(fifo: Path, *sounds: bytes) -> None:
@@ -51,7 +51,7 @@ async def test_the_wake_word_and_a_question_are_answered_in_the_room(tmp_path: P
     }
     async with running_family(tmp_path / "family", barge_in=False, changes={"wake": wake}) as family:
         await say(microphone, silence(600), await speak(WAKE_WORD), await speak("what time is it"), silence(400))
-        await family.wait_for_log("heard 'hey jarvis'")
+        await family.wait_for_log("heard 'hey annie'")
         await family.wait_for_log("the room's call is over")
         call = await last_call(family)
         async with aiohttp.ClientSession() as http:

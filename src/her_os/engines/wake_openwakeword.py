@@ -45,7 +45,7 @@ class OpenWakeWordEngine:
 
     def __init__(self, model: Path, *, threshold: float = 0.0, folder: Path | None = None) -> None:
         self._model, self._threshold, self._folder = model, threshold, folder
-        self.phrase = model.stem.replace("_", " ")
+        self.phrase = model.stem.partition("_v0")[0].replace("_", " ")
         self._features: WakeFeatures | None = None
         self._ask: Ask | None = None
         self._window: int = WINDOW

@@ -62,8 +62,8 @@ def train(
             )
         )
         inputs = np.clip((batch - mean) * scale, -5, 5).astype(np.float32)
-        inputs += rng.normal(0, 0.1, inputs.shape).astype(np.float32)
-        inputs *= (rng.random(inputs.shape) >= recipe.dropout) / np.float32(1 - recipe.dropout)
+        inputs += np.float32(0.1) * rng.standard_normal(inputs.shape, np.float32)
+        inputs *= (rng.random(inputs.shape, np.float32) >= recipe.dropout) / np.float32(1 - recipe.dropout)
         gradients = _gradients(weights, inputs, labels)
         rate = recipe.rate * min(1.0, 2 * (1 - step / recipe.steps) + 0.02)
         for index, (weight, gradient) in enumerate(zip(weights, gradients, strict=True)):
