@@ -37,7 +37,7 @@ from her_os.engines.wake_openwakeword import OpenWakeWordEngine  # noqa: E402
 from her_os.engines.wake_registry import find_model  # noqa: E402
 from her_os.engines.wake_training.phrases import spellings  # noqa: E402
 from her_os.engines.wake_training.rooms import Wave, in_a_room  # noqa: E402
-from her_os.engines.wake_training.sounds import read_sound, sound_files  # noqa: E402
+from her_os.engines.wake_training.sounds import is_held_out, read_sound, sound_files  # noqa: E402
 from her_os.engines.wake_training.voices import say, speakers  # noqa: E402
 from her_os.settings import Settings  # noqa: E402
 
@@ -130,6 +130,7 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--phrases", type=int, default=540)
     parser.add_argument("--speech", type=Path, action="append", required=True)
+    parser.add_argument("--held-out", action="store_true", help="only the half of the files that is never learnt from")
     parser.add_argument("--music", type=Path, action="append", default=[])
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--seed", type=int, default=7)
@@ -138,8 +139,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.part:
         listener = Listener(options.model)
+        files = [file for file in sound_files(options.speech) if is_held_out(file) or not options.held_out]
         noises = [wave for file in sound_files(options.music) if (wave := read_sound(file)).size]
-        print(json.dumps(false_alarms(listener, sound_files(options.speech), noises, options.hours, options.seed)))
+        print(json.dumps(false_alarms(listener, files, noises, options.hours, options.seed)))
         return
     parts = [_start_part(options, number) for number in range(options.processes)]
     result: dict[str, Any] = {"hits": hits(Listener(options.model), options.phrases, options.seed)}
@@ -163,6 +165,7 @@ def main() -> None:
 def _start_part(options: argparse.Namespace, number: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, __file__, "--part", "--model", options.model, "--seed", str(options.seed + number)]
     command += ["--hours", str(options.hours / options.processes)]
+    command += ["--held-out"] if options.held_out else []
     for name in ("speech", "music"):
         command += [word for folder in getattr(options, name) for word in (f"--{name}", str(folder))]
     return subprocess.Popen(command, stdout=subprocess.PIPE)

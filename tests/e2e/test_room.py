@@ -43,7 +43,6 @@ async def test_the_wake_word_and_a_question_are_answered_in_the_room(tmp_path: P
     os.mkfifo(microphone)
     wake = {
         "enabled": True,
-        "model": "hey_jarvis",
         "microphone": str(microphone),
         "speaker": str(speaker),
         "idle_ms": 1_500,

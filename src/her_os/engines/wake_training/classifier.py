@@ -13,6 +13,8 @@ from her_os.engines.wake_head import Network
 Inputs = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 """Windows, by their numbers, as inputs of the network."""
 _HALF_BATCH = 128
+_MASKS = 1_024
+"""Made once: random numbers would cost more than the learning."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ def train(
         ]
     weights = [weight.astype(np.float32) for weight in weights]
     moments = [(np.zeros_like(weight), np.zeros_like(weight)) for weight in weights]
+    kept = rng.random((_MASKS, mean.size)) >= recipe.dropout
+    masks = (kept / (1 - recipe.dropout)).astype(np.float32)
     labels = np.r_[np.ones(_HALF_BATCH), np.zeros(_HALF_BATCH)].astype(np.float32)
     for step in range(1, recipe.steps + 1):
         batch = np.concatenate(
@@ -62,8 +66,7 @@ def train(
             )
         )
         inputs = np.clip((batch - mean) * scale, -5, 5).astype(np.float32)
-        inputs += np.float32(0.1) * rng.standard_normal(inputs.shape, np.float32)
-        inputs *= (rng.random(inputs.shape, np.float32) >= recipe.dropout) / np.float32(1 - recipe.dropout)
+        inputs *= masks[rng.integers(0, len(masks), len(inputs))]
         gradients = _gradients(weights, inputs, labels)
         rate = recipe.rate * min(1.0, 2 * (1 - step / recipe.steps) + 0.02)
         for index, (weight, gradient) in enumerate(zip(weights, gradients, strict=True)):

@@ -187,7 +187,7 @@ class _Workshop:
         threshold, wrong = _THRESHOLDS[0], 0
         for threshold in _THRESHOLDS:
             wrong = int(((scores[0] >= threshold) & (scores[1] >= threshold)).sum())
-            if wrong <= len(for_threshold) / 20_000:
+            if wrong <= len(for_threshold) / 5_000:
                 break
         self._plan.say(f"threshold {threshold}: {wrong} of {len(for_threshold)} windows kept back are wrong")
         return Head(self._plan.phrase, networks[0], networks[1], threshold, threshold)
@@ -202,7 +202,7 @@ class _Workshop:
                 lambda windows: inputs(tracks, windows),
                 hard,
                 self._rng,
-                Recipe(steps=2_000 if round_ == 0 else 1_200),
+                Recipe(steps=1_500 if round_ == 0 else 900),
                 start=network,
             )
             scores = score(network, inputs, tracks, others)
