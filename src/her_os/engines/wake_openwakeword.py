@@ -32,7 +32,7 @@ _GATE_STEPS = 12
 REST_STEPS = 12
 """After a wake the same phrase is not heard again for so long."""
 _ONNX_THRESHOLD = 0.5
-_TYPICAL_LAG_MS = 160
+_TYPICAL_LAG_MS = 80
 """How far behind the end of the phrase a head of ours usually answers."""
 Ask = Callable[[NDArray[np.float32], NDArray[np.float32]], tuple[float, float]]
 """The last embeddings and mels -> the scores of both stages, each over its threshold where it is at least 1."""
