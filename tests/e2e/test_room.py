@@ -57,7 +57,7 @@ async def test_the_wake_word_and_a_question_are_answered_in_the_room(tmp_path: P
             port = family.settings["wake"]["port"]
             health = await (await http.get(f"http://127.0.0.1:{port}/health")).json()
     (turn,) = call["turns"]
-    assert (call["caller"], call["mode"]) == ("room:kitchen", "half duplex")
+    assert (call["caller_uri"], call["mode"]) == ("room:kitchen", "half duplex")
     assert turn["tools"] == "get_time"
     assert turn["heard_text"] == turn["reply_text"] != ""
     assert (health["state"], health["frames_dropped"]) == ("IDLE", 0)
