@@ -352,3 +352,15 @@ def test_second_names_of_the_loader_s_example_mean_the_daemons_own_settings(tmp_
     assert settings.stt.engine == "faster-whisper"
     assert settings.tts.voice == "slt"
     assert settings.llm.context_tokens == 1024
+
+
+def test_the_wake_word_is_kwd_to_the_loader(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "loader:\n  startup_sequence: [kwd, stt, llm, tts]\n  shutdown_sequence: [kwd, tts, llm, stt]\n"
+        "  timeouts: {kwd_ready_sec: 21}\n  port_hygiene: {ports: {kwd: 5002}}\n"
+        "services:\n  kwd: {cmd: [python, -m, x], readiness: {type: tcp}, threads: 2}\n"
+    )
+    settings = load_settings(file, {})
+    assert settings.loader.timeouts.kwd_ready_sec == 21
+    assert (settings.services.kwd.threads, settings.wake.port) == (2, 5001)

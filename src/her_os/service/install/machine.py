@@ -68,7 +68,7 @@ def _need_root(steps: Steps) -> None:
 
 def _files(shipped: Path, layout: Layout) -> Iterator[tuple[Path, Path]]:
     """Every shipped file and its place."""
-    for pattern in ("her-os*.*", "her-os-.service.d/*.conf"):
+    for pattern in ("her-os*.*", "her-os-*.service.d/*.conf"):
         for source in sorted(shipped.glob(pattern)):
             if source.is_file():
                 yield source, layout.units / source.relative_to(shipped)
