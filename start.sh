@@ -19,13 +19,14 @@
 #
 # What it does to the system, and says before it does it:
 #   - installs missing Debian packages with apt-get, as root or through sudo
-#       to run:   python3, python3-venv, libgomp1 (language model), libflite1 (the assistant's voice)
+#       to run:   python3, python3-venv, libgomp1 (language model), libflite1 (the assistant's voice),
+#                 libportaudio2 (microphone and loudspeaker of the room)
 #       to test:  baresip-core and sip-tester (telephones that call us), ffmpeg and
 #                 asterisk-core-sounds-en-wav (sound files of every kind, and human speech with its text)
 #       to test a real systemd: systemd, iproute2 (only with test --system)
 #       to build: cmake, ninja-build, g++ (only with --build-llama-server or --llama-server)
-#   - makes .venv in this folder and installs the Python packages of requirements.lock there, each checked
-#     against its hash; pip's own configuration and environment say from where
+#   - makes .venv in this folder and installs the Python packages of requirements.lock and requirements-carried.lock
+#     there, each checked against its hash; pip's own configuration and environment say from where
 #   - writes random development secrets to ~/.her-os/secrets.env (kept if they are there)
 # Nothing else outside this folder is touched. HER_OS_PYTHON=... names another Python 3.11.
 set -euo pipefail
@@ -36,7 +37,7 @@ venv=$root/.venv
 log=$root/.cache/install.log
 
 RUN_PACKAGES=(libgomp1)
-WANTED_PACKAGES=(libflite1)   # without it the assistant still speaks, with a worse voice
+WANTED_PACKAGES=(libflite1 libportaudio2)   # without them: a worse voice, no microphone in the room
 TEST_PACKAGES=(baresip-core sip-tester ffmpeg asterisk-core-sounds-en asterisk-core-sounds-en-wav)
 SYSTEM_TEST_PACKAGES=(systemd iproute2)   # booted in a sandbox; the machine's own init is left alone
 
@@ -113,7 +114,7 @@ required_packages() {
 }
 
 # What the environment was made from; a change of any of it means installing again.
-lock_hash() { (cd "$root" && cat "$1" pyproject.toml && echo "$root") | sha256sum | cut -d' ' -f1; }
+lock_hash() { (cd "$root" && cat "$1" requirements-carried.lock pyproject.toml && echo "$root") | sha256sum | cut -d' ' -f1; }
 note_installed() { lock_hash "$1" >"$venv/.installed-$1"; }
 
 python_is_installed() {
@@ -175,7 +176,8 @@ install_system_packages() {
         say "apt-get failed (above; whole log: $log); is the network there? Try again, it goes on where it stopped"
     fi
     [ ${#required[@]} -eq 0 ] || exit 1
-    say "going on without ${wanted[*]}: the assistant will speak with espeak-ng instead"
+    say "going on without ${wanted[*]}: without libflite1 the assistant speaks with espeak-ng, without libportaudio2"
+    say "it has no microphone in the room"
 }
 
 # Keeps an environment that works, mends one that was interrupted, makes one where there is none.
@@ -198,6 +200,7 @@ install_python_packages() {
     make_venv
     rm -f "$venv"/.installed-*
     if ! pip_install --require-hashes -r "$root/$lock" ||
+        ! pip_install --require-hashes --no-deps -r "$root/requirements-carried.lock" ||
         ! pip_install --no-deps --no-build-isolation --no-index -e "$root"; then
         grep -v Retrying "$log" | tail -n 8 >&2
         say "pip failed (above; whole log: $log)"

@@ -8,7 +8,7 @@ fail() { printf 'her-os: %s\n' "$*" >&2; exit 1; }
 [ "$(id -u)" -eq 0 ] || fail "run this as root"
 command -v systemctl >/dev/null || fail "this machine has no systemd; ./start.sh runs her-os without it"
 
-packages=(python3 python3-venv libgomp1 libflite1)
+packages=(python3 python3-venv libgomp1 libflite1 libportaudio2)
 missing=()
 for package in "${packages[@]}"; do
     [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
@@ -26,5 +26,6 @@ echo "fetching the Python packages of requirements.lock"
 /usr/bin/python3 -m venv "$build/venv"
 pip=("$build/venv/bin/python" -m pip --disable-pip-version-check --no-input -q install)
 "${pip[@]}" --require-hashes -r "$root/requirements.lock"
+"${pip[@]}" --require-hashes --no-deps -r "$root/requirements-carried.lock"
 "${pip[@]}" --no-deps --no-build-isolation --no-index -e "$root"
 "$build/venv/bin/python" -m her_os.cli install "$@"

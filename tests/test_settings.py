@@ -289,12 +289,12 @@ def test_systemd_credentials_win_over_the_file(tmp_path: Path) -> None:
     ("text", "line", "field", "hint"),
     [
         ("supervision:\n  poll_ms: 5\n", 1, "supervision", "is now part of `loader`"),
-        ("loader:\n  startup_sequence: [llm, kwd]\n", 2, "loader.startup_sequence.1", "invalid enum value 'kwd'"),
+        ("loader:\n  startup_sequence: [llm, ears]\n", 2, "loader.startup_sequence.1", "invalid enum value 'ears'"),
         (
-            "loader:\n  timeouts: {kwd_ready_sec: 20}\n",
+            "loader:\n  timeouts: {kws_ready_sec: 20}\n",
             2,
-            "loader.timeouts.kwd_ready_sec",
-            "did you mean `tts_re",
+            "loader.timeouts.kws_ready_sec",
+            "did you mean",
         ),
         (
             "loader:\n  port_hygiene:\n    kill_orphans: some\n",
@@ -314,7 +314,7 @@ def test_systemd_credentials_win_over_the_file(tmp_path: Path) -> None:
         ("loader: {startup_sequence: [stt, llm]}\n", 1, "loader.shutdown_sequence", "must name the same services"),
         ("loader:\n\n  startup_sequence: [stt, stt]\n", 3, "loader.startup_sequence", "each once"),
         (
-            "loader:\n  startup_sequence: [phone, llm, stt, stt_batch, tts]\n",
+            "loader:\n  startup_sequence: [phone, kwd, llm, stt, stt_batch, tts]\n",
             2,
             "loader.startup_sequence",
             "the phone starts last and stops first",
@@ -354,3 +354,15 @@ def test_second_names_of_the_loader_s_example_mean_the_daemons_own_settings(tmp_
     assert (settings.stt.engine, settings.stt.compute_type) == ("faster-whisper", "int8_float16")
     assert settings.tts.voice == "slt"
     assert settings.llm.context_tokens == 1024
+
+
+def test_the_wake_word_is_kwd_to_the_loader(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "loader:\n  startup_sequence: [kwd, stt, llm, tts]\n  shutdown_sequence: [kwd, tts, llm, stt]\n"
+        "  timeouts: {kwd_ready_sec: 21}\n  port_hygiene: {ports: {kwd: 5002}}\n"
+        "services:\n  kwd: {cmd: [python, -m, x], readiness: {type: tcp}, threads: 2}\n"
+    )
+    settings = load_settings(file, {})
+    assert settings.loader.timeouts.kwd_ready_sec == 21
+    assert (settings.services.kwd.threads, settings.wake.port) == (2, 5001)

@@ -32,11 +32,12 @@ def her_os(*arguments: str, folder: Path | None = None, **environ: str) -> subpr
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A configuration whose every port is free at the moment."""
-    free = [free_port() for _ in range(5)]
+    free = [free_port() for _ in range(6)]
     file = tmp_path / "her-os.yaml"
     file.write_text(
         f"llm: {{port: {free[0]}}}\nstt: {{port: {free[1]}}}\ntts: {{port: {free[2]}}}\n"
         f"phone: {{api_port: {free[3]}, sip_port: 0}}\nloader: {{port: {free[4]}}}\n"
+        f"wake: {{port: {free[5]}, enabled: false}}\n"
     )
     return file
 
@@ -115,7 +116,7 @@ def test_status_of_a_family_that_is_down(config: Path) -> None:
     assert shown["state"] == "no loader"
     rows = shown["services"]
     assert [(row["name"], row["state"]) for row in rows] == [
-        (n, "down") for n in ("llm", "stt", "stt_batch", "tts", "phone")
+        (n, "down") for n in ("kwd", "llm", "stt", "stt_batch", "tts", "phone")
     ]
     assert "down" in her_os("status", "--config", str(config)).stdout
 

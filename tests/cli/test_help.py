@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from her_os.cli.app import COMMANDS, app
 from her_os.cli.examples import FIRST_STEPS
 
-GROUPS = ("calls", "config", "mail", "phone", "recordings")
+GROUPS = ("calls", "config", "mail", "phone", "recordings", "wake")
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,15 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = ["start.sh", "pyproject.toml", "requirements.lock", "requirements-dev.lock", "config", "scripts"]
+SHIPPED = [
+    "start.sh",
+    "pyproject.toml",
+    "requirements.lock",
+    "requirements-dev.lock",
+    "requirements-carried.lock",
+    "config",
+    "scripts",
+]
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ def _prepare(folder: Path, changes: Mapping[str, Mapping[str, Any]], environ: di
 
 
 def _settings(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    llm, stt, batch, tts, api, sip, loader = (free_port() for _ in range(7))
+    llm, stt, batch, tts, api, sip, loader, wake = (free_port() for _ in range(8))
     rtp = free_ports(_RTP_PORTS)
     settings: dict[str, Any] = {
         "phone": {
@@ -126,8 +126,14 @@ def _settings(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "stt": {"port": stt, "domain_phrases": str(ROOT / "config" / "domain-phrases.txt")},
         "stt_batch": {"port": batch},
         "tts": {"port": tts},
+        "wake": {"port": wake},
         "contacts": str(ROOT / "config" / "contacts.yaml"),
     }
+    if "wake" not in changes:  # nobody speaks in the room or sends files, so nobody waits for these to start
+        settings["loader"] |= {
+            "startup_sequence": ["stt", "llm", "tts", "phone"],
+            "shutdown_sequence": ["phone", "tts", "llm", "stt"],
+        }
     for section, values in changes.items():
         settings.setdefault(section, {}).update(values)
     return settings

@@ -19,6 +19,7 @@ CONFIG = """
 llm: {port: 0}
 stt: {port: 0}
 tts: {port: 0}
+wake: {port: 0}
 phone: {api_port: 0, sip_port: 0}
 loader:
   port: 0

@@ -15,6 +15,7 @@ from her_os.contracts.errors import CapacityError
 from her_os.daemons.line_socket import LineSocket
 from her_os.telephony.line_socket.line import SocketLine
 from her_os.telephony.line_socket.playout import ReportedPlayout
+from tests.fakes.listener import Listener
 from tests.telephony.lines.far_ends import TOKEN
 
 AUTH = {"type": "auth", "token": TOKEN}
@@ -23,6 +24,7 @@ START = {"type": "start", "kind": "browser", "caller": "desk", "sample_rate": 48
 
 async def _hold(line: SocketLine) -> None:
     await line.answer()
+    line.start(Listener())
     await line.wait_ended()
 
 

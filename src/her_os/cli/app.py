@@ -46,6 +46,7 @@ COMMANDS = (
     Command("calls", "her_os.cli.calls:app", "The call log: list calls, show one, search what was said."),
     Command("transcribe", "her_os.cli.transcribe:transcribe", "Turn recordings into transcripts and summaries."),
     Command("recordings", "her_os.cli.recordings:app", "Remove old calls with all of their traces."),
+    Command("wake", "her_os.cli.wake:app", "The wake word of the room: train one of your own."),
     Command("mail", "her_os.cli.mail:app", "Completion mail: try the server, list and send what waits."),
     Command("smoke", "her_os.cli.smoke:smoke", "Check a real synthesis byte by byte: can it be heard?"),
     Command("validate", "her_os.cli.validate:validate", "Record a live call; three good ones let barge-in be trusted."),

@@ -26,6 +26,7 @@ class DaemonName(StrEnum):
     STT = "stt"
     STT_BATCH = "stt-batch"
     TTS = "tts"
+    WAKE = "wake"
     PHONE = "phone"
     TRANSCRIPTS = "transcripts"
     LOADER = "loader"

@@ -22,7 +22,10 @@ from her_os.service.systemd_units import unit_of
 
 def logs(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="llm, stt, stt_batch, tts or phone; all of them with --call.")
+        str,
+        typer.Argument(
+            metavar="NAME", help="kwd (the wake word), llm, stt, stt_batch, tts or phone; all of them with --call."
+        ),
     ] = "",
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=1000, help="How many.")] = 100,
     call: Annotated[str, typer.Option(metavar="ID", help="A call's story across daemons; ID.TURN for a turn's.")] = "",

@@ -13,7 +13,9 @@ from her_os.contracts.service_state import ServiceState
 
 
 def restart(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="llm, stt, stt_batch, tts or phone.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="kwd (the wake word), llm, stt, stt_batch, tts or phone.")
+    ],
     config: ConfigFile = None,
 ) -> None:
     """Restart one daemon and wait until it is ready. Exit status 1 when it does not come back."""

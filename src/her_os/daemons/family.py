@@ -19,9 +19,18 @@ class Endpoint:
     setting: str
 
 
+_DAEMONS = {"kwd": "wake"}
+
+
+def daemon_of(service: str) -> str:
+    """The daemon and unit that the loader knows as this service: `kwd` is `wake`, `stt_batch` is `stt-batch`."""
+    return _DAEMONS.get(service, service).replace("_", "-")
+
+
 def http_endpoints(settings: Settings) -> list[Endpoint]:
     """Where each daemon answers HTTP."""
     return [
+        Endpoint("kwd", settings.wake.host, settings.wake.port, "tcp", "wake.port"),
         Endpoint("llm", settings.llm.host, settings.llm.port, "tcp", "llm.port"),
         Endpoint("stt", settings.stt.host, settings.stt.port, "tcp", "stt.port"),
         Endpoint("stt_batch", settings.stt_batch.host, settings.stt_batch.port, "tcp", "stt_batch.port"),

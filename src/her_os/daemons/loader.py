@@ -22,7 +22,7 @@ from her_os.service.systemd_units import SystemdUnits, run_program, unit_of
 from her_os.settings import Secrets, Settings
 
 log = logging.getLogger(__name__)
-SYSTEMD_ORDER = ("llm", "stt", "tts", "stt_batch", "phone")
+SYSTEMD_ORDER = ("llm", "stt", "tts", "stt_batch", "kwd", "phone")
 """The order that the units give themselves."""
 _SPAWNING_ONLY = (
     "loader.startup_sequence",
@@ -69,15 +69,22 @@ def refuse_stale_drop_ins(settings: Settings, layout: Layout) -> None:
         )
 
 
+def observed_order(settings: Settings) -> tuple[str, ...]:
+    """The units to observe. The wake word may be a unit of the person whose sound it is, not ours to restart."""
+    elsewhere = {"kwd"} if settings.wake.unit == "user" else set[str]()
+    return tuple(name for name in SYSTEMD_ORDER if name not in elsewhere)
+
+
 class LoaderDaemon:
     """Owns what observes. Event loop only."""
 
     def __init__(self, settings: Settings, secrets: Secrets, systemctl: str = "systemctl") -> None:
         self._settings, self._secrets = settings, secrets
         self._history = boot_history(settings)
-        units = SystemdUnits(SYSTEMD_ORDER, systemctl)
+        order = observed_order(settings)
+        units = SystemdUnits(order, systemctl)
         endpoints = endpoints_by_name(settings)
-        self._services = [self._observed(units, endpoints[name]) for name in SYSTEMD_ORDER]
+        self._services = [self._observed(units, endpoints[name]) for name in order]
         runtime = Path(os.environ.get("RUNTIME_DIRECTORY") or settings.environment.state_dir.expanduser() / "run")
         boot = make_boot(
             settings,
@@ -89,7 +96,7 @@ class LoaderDaemon:
             _nothing,
         )
         plan = start_plan(settings, needs_all=False)
-        self.loader = LoaderService(self._services, plan.in_order(SYSTEMD_ORDER), boot, "systemd")
+        self.loader = LoaderService(self._services, plan.in_order(order), boot, "systemd")
         http = LoaderHttp(self.loader, JournalLogs(), may_start_and_stop=False)
         self._observing: asyncio.Task[None] | None = None
         self.daemon: HttpDaemon = loader_daemon(

@@ -131,6 +131,13 @@ def _transcript_engine(settings: Settings) -> None:
     create_diariser(settings)
 
 
+def _wake_word(settings: Settings) -> None:
+    from her_os.engines.wake_registry import find_model
+
+    if settings.wake.enabled:
+        find_model(settings)
+
+
 def _must_be_a_file(path: Path, field: str, what_to_do: str) -> None:
     if not path.is_file():
         raise ConfigError(f"there is no file {path}; {what_to_do}", field=field)
@@ -141,6 +148,7 @@ BEFORE_START: dict[str, tuple[Check, ...]] = {
     "stt": (_address("stt", "host", "tcp"), _recogniser, _phrases),
     "stt_batch": (_address("stt_batch", "host", "tcp"), _batch_recogniser),
     "tts": (_address("tts", "host", "tcp"),),
+    "wake": (_address("wake", "host", "tcp"), _wake_word),
     "phone": (_address("phone", "api_host", "tcp"), _address("phone", "sip_host", "udp"), _contacts),
     "transcripts": (_contacts,),
     "loader": (_address("loader", "host", "tcp"),),

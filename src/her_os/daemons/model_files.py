@@ -39,6 +39,13 @@ def _files(name: str, settings: Settings) -> tuple[list[Path], list[Path]]:
         if asked.engine == "pocketsphinx":
             return _split(_pocketsphinx_folder())
         return _split(settings.resolve(Path(asked.model)) if "/" in asked.model else None)
+    if name == "kwd" and settings.wake.enabled:
+        from her_os.engines.wake_features import shipped_models
+
+        try:
+            return [shipped_models() / "melspectrogram.onnx", shipped_models() / "embedding_model.onnx"], []
+        except ConfigError:  # the daemon says it better
+            return [], []
     return [], []
 
 

@@ -163,6 +163,7 @@ def _assemble(
         contacts=house.contacts,
         hang_up=lambda: orchestrator.request_hang_up(),
     )
+    in_room = line.caller.kind == "room"
     epoch, detector, barge_in = TurnEpoch(), SileroVoiceActivity(), settings.environment.enable_barge_in
     thinker = Thinker(
         house.model,
@@ -198,9 +199,10 @@ def _assemble(
         journal=journal,
         epoch=epoch,
         tap=recorder,
-        greeting=settings.assistant.greeting,
-        farewell=settings.assistant.farewell,
-        idle_hangup_s=limits.idle_hangup_ms / 1000,
+        # In the room an earcon has greeted, and a conversation that has died down ends without a word.
+        greeting="" if in_room else settings.assistant.greeting,
+        farewell="" if in_room else settings.assistant.farewell,
+        idle_hangup_s=(settings.wake.idle_ms if in_room else limits.idle_hangup_ms) / 1000,
         open_tasks=timers.open_tasks,
         log_speech=settings.phone.log_speech,
     )
@@ -209,18 +211,21 @@ def _assemble(
 
 
 def _strategy(settings: Settings, parts: CallParts, synthesizer: TtsClient, window_ms: int) -> CallLoop:
-    if not settings.environment.enable_barge_in:
+    in_room, barge_in = parts.line.caller.kind == "room", settings.environment.enable_barge_in
+    if not barge_in and not in_room:
         return HalfDuplexOrchestrator(parts)
-    from her_os.audio.echo import LineEcho, ReferenceTap  # 10 MB and 0.3 s that half duplex need not pay
+    from her_os.audio.echo import LineEcho, ReferenceTap  # 10 MB and 0.3 s that a phone in half duplex need not pay
 
+    echo = LineEcho()
+    parts.tap = ReferenceTap(echo, parts.tap)
+    if not barge_in:
+        return HalfDuplexOrchestrator(parts, echo)
     limits = settings.conversation
     judge = InterruptionJudge(
         JudgeLimits(confirm_ms=limits.confirm_speech_ms, decide_within_ms=limits.resume_after_ms), window_ms
     )
-    echo = LineEcho()
-    parts.tap = ReferenceTap(echo, parts.tap)
-    barge_in = BargeIn(FastVoiceGate(mode=2), PauseDetector(limits.pause_voiced_ms), judge, synthesizer, echo)
-    return FullDuplexOrchestrator(parts, barge_in)
+    quick, pause = FastVoiceGate(mode=2), PauseDetector(limits.pause_voiced_ms)
+    return FullDuplexOrchestrator(parts, BargeIn(quick, pause, judge, synthesizer, echo))
 
 
 def _open_recorder(settings: Settings, call_id: str) -> StereoRecorder | None:

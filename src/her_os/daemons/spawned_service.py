@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from her_os.daemons.family import daemon_of
 from her_os.daemons.service_probes import Probe
 from her_os.service.child_process import ChildProcess, LineHandler
 from her_os.service.install.drop_ins import THREAD_VARIABLES
@@ -111,7 +112,7 @@ class SpawnedService:
 
 def own_daemon_command(name: str) -> list[str]:
     """How a daemon of ours is started. It ends when we do, even if we are killed."""
-    return [sys.executable, "-m", "her_os.cli", "daemon", name.replace("_", "-"), "--die-with", str(os.getpid())]
+    return [sys.executable, "-m", "her_os.cli", "daemon", daemon_of(name), "--die-with", str(os.getpid())]
 
 
 def service_command(name: str, service: Service) -> list[str]:

@@ -30,7 +30,8 @@ _initialised: list[tuple[c.CDLL, int]] = []
 """At most one entry: the library of this process and its sample rate."""
 
 
-def _library() -> tuple[c.CDLL, int]:
+def espeak_library() -> tuple[c.CDLL, int]:
+    """The library of this process and its sample rate. Raises ConfigError, EngineError."""
     with _initialising:
         if not _initialised:
             _initialised.append(_initialise())
@@ -78,7 +79,7 @@ class EspeakEngine:
         return VOICES
 
     def load(self) -> None:
-        self._espeak, self._sample_rate = _library()
+        self._espeak, self._sample_rate = espeak_library()
         self.synthesize("Ready.", VOICES[0], threading.Event(), lambda _pcm: None)
 
     def synthesize(

@@ -45,9 +45,12 @@ class UnitReport:
     active_s: float
 
 
+_UNITS = {"kwd": "wake"}
+
+
 def unit_of(service: str) -> str:
-    """The unit of a service of ours."""
-    return f"her-os-{service.replace('_', '-')}.service"
+    """The unit of a service of ours. The loader's `kwd` is the unit of the wake word daemon."""
+    return f"her-os-{_UNITS.get(service, service).replace('_', '-')}.service"
 
 
 class SystemdUnits:

@@ -34,6 +34,7 @@ def _addresses(settings: Settings) -> Iterator[ConfigError]:
         ("stt.host", settings.stt.host),
         ("stt_batch.host", settings.stt_batch.host),
         ("tts.host", settings.tts.host),
+        ("wake.host", settings.wake.host),
         ("phone.api_host", phone.api_host),
         ("phone.sip_host", phone.sip_host),
         ("loader.host", settings.loader.host),
@@ -77,6 +78,7 @@ def _http_ports(settings: Settings) -> tuple[tuple[str, str, int], ...]:
         ("stt.port", settings.stt.host, settings.stt.port),
         ("stt_batch.port", settings.stt_batch.host, settings.stt_batch.port),
         ("tts.port", settings.tts.host, settings.tts.port),
+        ("wake.port", settings.wake.host, settings.wake.port),
         ("phone.api_port", settings.phone.api_host, settings.phone.api_port),
         ("loader.port", settings.loader.host, settings.loader.port),
     )

@@ -1,7 +1,7 @@
 """The `loader:` and `services:` sections: how the daemons are started, watched, restarted and stopped.
 
-Only the services that exist can be named. What a service's own section says (`stt`, `tts`, `llm`, ...) is not said
-again here: an empty `cmd`, `url`, `backend`, ... stands for it.
+Only the services that exist can be named. What a service's own section says (`wake`, `stt`, `tts`, `llm`, ...) is not
+said again here: an empty `cmd`, `url`, `backend`, ... stands for it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from msgspec import Meta, field
 
 from her_os.settings.section import Port, Section
 
-ServiceName = Literal["llm", "stt", "stt_batch", "tts", "phone"]
+ServiceName = Literal["kwd", "llm", "stt", "stt_batch", "tts", "phone"]
+"""`kwd` (keyword detection) is the loader's name for the wake word daemon, whose own section is `wake`."""
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Count = Annotated[int, Meta(ge=0)]
 
@@ -20,6 +21,7 @@ Count = Annotated[int, Meta(ge=0)]
 class ReadyTimeouts(Section, frozen=True):
     """How long each service may take until it is ready."""
 
+    kwd_ready_sec: Seconds = 20
     llm_ready_sec: Seconds = 90
     stt_ready_sec: Seconds = 45
     stt_batch_ready_sec: Seconds = 60
@@ -92,8 +94,8 @@ class Loader(Section, frozen=True):
     gpu_index: Count = 0
     vram_poll_interval_sec: Seconds = 2
     vram_log_deltas_only: bool = True
-    startup_sequence: tuple[ServiceName, ...] = ("stt", "llm", "tts", "stt_batch", "phone")
-    shutdown_sequence: tuple[ServiceName, ...] = ("phone", "stt_batch", "tts", "llm", "stt")
+    startup_sequence: tuple[ServiceName, ...] = ("kwd", "stt", "llm", "tts", "stt_batch", "phone")
+    shutdown_sequence: tuple[ServiceName, ...] = ("phone", "kwd", "stt_batch", "tts", "llm", "stt")
     timeouts: ReadyTimeouts = field(default_factory=ReadyTimeouts)
     autotune_timeouts: bool = True
     health_check_interval_sec: Seconds = 5
@@ -172,6 +174,7 @@ class TtsService(Service, frozen=True):
 class Services(Section, frozen=True):
     """How each service is run."""
 
+    kwd: Service = field(default_factory=Service)
     llm: LlmService = field(default_factory=LlmService)
     stt: SttService = field(default_factory=SttService)
     stt_batch: Service = field(default_factory=Service)

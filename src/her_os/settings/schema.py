@@ -206,6 +206,30 @@ class LanguageModel(Section, frozen=True):
     """A cancelled slot must be free after this; later is logged and counted."""
 
 
+class WakeWord(Section, frozen=True):
+    """The room: its microphone and loudspeaker, and the word that begins a conversation there."""
+
+    enabled: bool = True
+    """Without a microphone it only waits for one."""
+    host: str = "127.0.0.1"
+    port: Port = 5001
+    model: str = "hey_annie"
+    """`hey_annie`, a name of openwakeword's own (hey_jarvis, alexa, ...), or a .npz or .onnx file."""
+    threshold: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    """Probability that wakes; 0: the model's own."""
+    microphone: str = ""
+    """A device by its name; a path: a WAV file or FIFO in its place; empty: the system's choice."""
+    speaker: str = ""
+    """The same; a path: a WAV file to write."""
+    room: str = "living room"
+    """What calls from here are named in the call log."""
+    unit: Literal["system", "user"] = "system"
+    """Under systemd: `system` speaks to ALSA itself, `user` through PipeWire as the person who is logged in."""
+    earcon: bool = True
+    idle_ms: Milliseconds = 8_000
+    """Silence that ends a conversation in the room."""
+
+
 class Transcripts(Section, frozen=True):
     """What becomes of recordings: transcripts and summaries, made in worker processes that give all memory back."""
 
@@ -300,6 +324,7 @@ class Settings(Section, frozen=True):
     stt_batch: SpeechToTextBatch = field(default_factory=SpeechToTextBatch)
     tts: TextToSpeech = field(default_factory=TextToSpeech)
     llm: LanguageModel = field(default_factory=LanguageModel)
+    wake: WakeWord = field(default_factory=WakeWord)
     transcripts: Transcripts = field(default_factory=Transcripts)
     mail: Mail = field(default_factory=Mail)
     loader: Loader = field(default_factory=Loader)

@@ -18,6 +18,8 @@ from her_os.service.install.steps import run_program
 from her_os.settings.load import embedded_config_dir
 
 _PRIVATE = ("/root", "/home")
+_CARRIERS = ("openwakeword",)
+"""Copied for the files they carry, without what they require."""
 
 
 def system_python() -> Path:
@@ -31,7 +33,7 @@ def system_python() -> Path:
 
 def make_environment(venv: Path) -> None:
     """Make `venv` anew, beside the old one, and put it in its place at once. Raises HerOsError."""
-    needed = _needed("her-os")
+    needed = _needed("her-os") and [*_needed("her-os"), *_carriers()]
     fresh, old = venv.with_name("venv.new"), venv.with_name("venv.old")
     for left in (fresh, old):
         shutil.rmtree(left, ignore_errors=True)
@@ -73,6 +75,10 @@ def _needed(root: str) -> list[metadata.Distribution]:
         waiting += [match[0] for r in required if (match := re.match(r"[\w.-]+", r))]
     found.pop(root, None)
     return list(found.values())
+
+
+def _carriers() -> list[metadata.Distribution]:
+    return [each for each in metadata.distributions() if each.metadata["Name"] in _CARRIERS]
 
 
 def _copy_distribution(distribution: metadata.Distribution, packages: Path) -> None:

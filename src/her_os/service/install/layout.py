@@ -43,6 +43,11 @@ class Layout:
         return self.root / "usr/local/lib/systemd/system"
 
     @property
+    def user_units(self) -> Path:
+        """Units that people run as themselves."""
+        return self.root / "usr/local/lib/systemd/user"
+
+    @property
     def sysusers(self) -> Path:
         return self.root / "usr/local/lib/sysusers.d/her-os.conf"
 

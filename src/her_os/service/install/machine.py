@@ -14,7 +14,7 @@ from her_os.service.install.environment import make_environment
 from her_os.service.install.layout import Layout, is_installed, shipped_units
 from her_os.service.install.steps import Steps
 from her_os.settings import Secrets, Settings, load_settings
-from her_os.settings.load import embedded_config_dir
+from her_os.settings.load import embedded_config_dir, read_settings
 
 _CONFIG = ("her-os.yaml", "domain-phrases.txt", "contacts.yaml")
 
@@ -41,8 +41,12 @@ def install(steps: Steps, layout: Layout) -> None:
     missing = _missing_secrets(layout.secrets)
     if missing:
         steps.do(f"write {len(missing)} random tokens to {layout.secrets}", lambda: _add(layout.secrets, missing))
+    left_out = _left_out(layout)
     for source, target in _files(shipped, layout):
-        steps.copy(source, target)
+        if target in left_out:
+            steps.remove(target)
+        else:
+            steps.copy(source, target)
     for target, text in drop_ins.items():
         steps.write(text, target)
     for left in _written(layout) - set(drop_ins):
@@ -108,9 +112,17 @@ def _files(shipped: Path, layout: Layout) -> Iterator[tuple[Path, Path]]:
         for source in sorted(shipped.glob(pattern)):
             if source.is_file():
                 yield source, layout.units / source.relative_to(shipped)
+    yield shipped / "user/her-os-wake.service", layout.user_units / "her-os-wake.service"
     yield shipped / "sysusers.d/her-os.conf", layout.sysusers
     yield shipped / "tmpfiles.d/her-os.conf", layout.tmpfiles
     yield shipped / "polkit/50-her-os.rules", layout.polkit
+
+
+def _left_out(layout: Layout) -> set[Path]:
+    """With `wake.unit: user` the microphone belongs to a person's own unit, and the system's would take its port."""
+    config = layout.config / "her-os.yaml"
+    wants_user = config.is_file() and read_settings(config, {}).wake.unit == "user"
+    return {layout.units / "her-os-wake.service"} if wants_user else set()
 
 
 def _link(link: Path, target: Path) -> None:

@@ -55,8 +55,7 @@ class SocketLine:
     # --- CallLine -----------------------------------------------------------------------------
 
     async def answer(self) -> None:
-        """Tell the far end that it may speak."""
-        self._put(LineReady(self.call_id, self._rate))
+        """The call is taken. The far end is told so by `start`: what it said before would be lost."""
 
     def start(self, listener: LineListener, tap: FrameTap | None = None) -> None:
         """See CallLine. On a call that is over already, `on_ended` follows at once."""
@@ -65,6 +64,7 @@ class SocketLine:
             self._loop.call_soon(listener.on_ended, self.ended_reason)
             return
         self._media.start(listener, tap)
+        self._put(LineReady(self.call_id, self._rate))
 
     async def send_dtmf(self, digits: str) -> None:
         """See CallLine."""
