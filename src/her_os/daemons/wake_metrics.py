@@ -39,9 +39,9 @@ class WakeMetrics:
         dropped.set_function(lambda: float(queue.dropped))
         sound = Gauge("her_os_wake_sound", "1 while there is a microphone", registry=registry)
         sound.set_function(lambda: float(has_sound()))
+        states = Gauge("her_os_wake_state", "1 for the state that the room is in", ["state"], registry=registry)
         for each in RoomState:
-            gauge = Gauge(f"her_os_wake_state_{each.lower()}", f"1 while the room is {each}", registry=registry)
-            gauge.set_function(lambda each=each: float(state() is each))
+            states.labels(each.lower()).set_function(lambda each=each: float(state() is each))
 
     def handled(self, handling_s: float, waited_s: float) -> None:
         """One frame. On the thread of the ears."""
