@@ -204,7 +204,7 @@ async def hold(
     parts = CallParts(
         line=line,
         ears=Ears(KnowingRecogniser(words), detector, preroll_ms=300),
-        endpointer=Endpointer(EndpointLimits(finished_ms=256 if full else 320), detector.window_ms),
+        endpointer=Endpointer(EndpointLimits(finished_ms=224 if full else 320), detector.window_ms),
         history=history,
         replier=Replier(line.call_id, line.playout, synthesizer, thinker, phrases, epoch),
         journal=journal,

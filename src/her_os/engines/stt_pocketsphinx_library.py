@@ -96,13 +96,17 @@ def read_language_model(path: Path) -> LanguageModelHandle:
 def create_decoder(dictionary: Path, language_model: Path | LanguageModelHandle) -> Decoder:
     """A decoder; 0.2-0.4 s for the general dictionary. Raises RuntimeError for files it cannot load.
 
-    Without the second pass (`fwdflat`) the end of an utterance is 13 times cheaper at the same word error rate.
+    Without the second pass (`fwdflat`) the end of an utterance is 13 times cheaper at the same word error rate. With
+    narrower beams a telephone's speech costs 0.32 in place of 0.51 of a core, its end 46 ms in place of 108 (p95 73,
+    319), for 16.7 in place of 16.2 % of words wrong; wideband 0.28 for 0.36, 36 for 56 ms, 6.8 for 6.0 %.
     """
     options: dict[str, object] = {
         "loglevel": "FATAL",
         "hmm": str(acoustic_model()),
         "dict": str(dictionary),
         "fwdflat": False,
+        "maxhmmpf": 3000,
+        "maxwpf": 20,
     }
     make = _library().Decoder
     if isinstance(language_model, Path):

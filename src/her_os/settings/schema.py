@@ -108,7 +108,7 @@ class Conversation(Section, frozen=True):
     """Longest pause before a sound must be confirmed or the assistant goes on."""
     end_of_turn_ms: Milliseconds = 320
     """Silence that ends a turn whose words sound finished."""
-    end_of_turn_full_duplex_ms: Milliseconds = 256
+    end_of_turn_full_duplex_ms: Milliseconds = 224
     """The same with barge-in on: shorter, since an answer is held back when the caller goes on."""
     end_of_turn_unfinished_ms: Milliseconds = 1000
     """Silence that ends a turn whose words sound unfinished."""
