@@ -209,7 +209,7 @@ class LanguageModel(Section, frozen=True):
 class WakeWord(Section, frozen=True):
     """The room: its microphone and loudspeaker, and the word that begins a conversation there."""
 
-    enabled: bool = True
+    enabled: bool = False
     """Without a microphone it only waits for one."""
     host: str = "127.0.0.1"
     port: Port = 5001
