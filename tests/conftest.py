@@ -13,7 +13,7 @@ import pytest_asyncio
 from hypothesis import settings
 
 # An example has no deadline, for the machine may be busy.
-settings.register_profile("her-os", deadline=None, max_examples=60)
+settings.register_profile("her-os", deadline=None, max_examples=40)
 settings.load_profile("her-os")
 
 

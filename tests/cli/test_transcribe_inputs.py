@@ -146,6 +146,7 @@ def test_a_full_disk_is_the_reason_and_leaves_no_half_file(tmp_path: Path) -> No
     assert json.loads(again.stdout)["status"] == "done", "with room it goes on"
 
 
+@pytest.mark.soak
 def test_kill_9_of_main_process_and_workers_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
     tally = storm(tmp_path, files=2, kills=1, dice=random.Random(1))
     assert tally.wrong == []

@@ -130,7 +130,7 @@ async def test_the_recording_has_both_sides(family: Family):
     assert assistant > 1000
 
 
-@pytest.mark.parametrize("name", ["tts", "llm", "stt"])
+@pytest.mark.parametrize("name", ["tts", pytest.param("llm", marks=pytest.mark.soak), "stt"])
 async def test_a_sidecar_killed_in_the_call_is_apologised_for_and_comes_back(family: Family, name: str):
     async with TestPhone() as phone:
         await greeted(phone, family)

@@ -54,7 +54,7 @@ def where(tail: Wave, whole: Wave) -> int:
     return int(likeness.argmax()) + len(tail)
 
 
-@pytest.mark.parametrize("after_s", [0.9, 1.7, 2.6])
+@pytest.mark.parametrize("after_s", [0.9, pytest.param(1.7, marks=pytest.mark.soak), 2.6])
 async def test_heard_is_what_the_caller_recorded_to_within_one_word(family: Family, after_s: float):
     recorded: list[InboundFrame] = []
     async with TestPhone() as phone:

@@ -112,6 +112,7 @@ def test_a_pause_within_an_utterance_keeps_both_parts(recogniser: PocketsphinxEn
     assert second.start_ms - first.end_ms > 2000
 
 
+@pytest.mark.soak
 def test_an_utterance_without_end_stays_bounded_and_is_heard(recogniser: PocketsphinxEngine):
     parts = 12
     with session_of(recogniser) as session:
@@ -130,6 +131,7 @@ def test_a_closed_session_says_so_and_closes_twice(recogniser: PocketsphinxEngin
         session.finalize()
 
 
+@pytest.mark.soak
 def test_a_hundred_sessions_leave_memory_where_it_was(recogniser: PocketsphinxEngine):
     pcm = spoken("what-time-is-it", before_ms=100, after_ms=0)
 

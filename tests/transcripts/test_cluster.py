@@ -33,10 +33,17 @@ class Cluster:
     def at_work(self) -> subprocess.Popen[bytes] | None:
         """A machine on which a worker process of ours runs."""
         for machine in self.machines:
-            commands = [child.cmdline() for child in psutil.Process(machine.pid).children(recursive=True)]
-            if any("her_os.daemons.transcript_worker" in command for command in commands):
+            if any(_is_worker(child) for child in psutil.Process(machine.pid).children(recursive=True)):
                 return machine
         return None
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    """One that ends while it is looked at is none."""
+    try:
+        return "her_os.daemons.transcript_worker" in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.fixture
