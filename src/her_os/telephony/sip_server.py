@@ -78,7 +78,8 @@ class SipServer:
     async def start(self) -> None:
         """Listen. Raises ConfigError when a port is taken or a certificate cannot be used."""
         phone, signalling = self._phone, self._agent.signalling
-        signalling.streams.client_tls = client_context(phone.sip_tls_authorities)
+        if phone.sip_tls_authorities:
+            signalling.streams.client_tls = client_context(phone.sip_tls_authorities)
         tls = server_context(phone.sip_tls_certificate, phone.sip_tls_key) if phone.sip_tls_port else None
         await self._agent.start(phone.sip_host, phone.sip_port)
         if phone.sip_tcp:

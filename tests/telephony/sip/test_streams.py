@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,6 @@ import trustme
 
 from her_os.contracts.errors import CallEnded, ConfigError
 from her_os.settings.schema import Phone
-from her_os.telephony.rtp.ports import PortPool
 from her_os.telephony.sip import stream_transport
 from her_os.telephony.sip.accounts import AccountStore
 from her_os.telephony.sip.errors import RequestTimeout
@@ -26,32 +23,19 @@ from tests.fakes.listener import Listener
 from tests.ports import free_port
 from tests.telephony.sip.agents import FAST, user_agent
 from tests.telephony.sip.raw_peer import OFFER
-from tests.telephony.sip.test_sip_server import Daemon
+from tests.telephony.sip.test_sip_server import PORTS, Daemon, serving
 from tests.waiting import until
 
-PORTS = PortPool(20_000, 29_999)
 
-
-@asynccontextmanager
-async def serving(daemon: Daemon, folder: Path, authority: trustme.CA | None = None) -> AsyncIterator[SipServer]:
-    tls: dict[str, object] = {}
-    if authority is not None:
-        file = folder / "certificate.pem"
-        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(file))
-        tls = {"sip_tls_port": free_port(), "sip_tls_certificate": str(file)}
-    settings = Phone(sip_host="127.0.0.1", sip_port=0, rtp_port_min=20_000, rtp_port_max=29_999, **tls)  # type: ignore[arg-type]
-    accounts = AccountStore(folder, settings.realm)
-    server = SipServer(settings, accounts, daemon.on_call, daemon.admit, timers=FAST)
-    await server.start()
-    try:
-        yield server
-    finally:
-        await server.stop()
+def tls(folder: Path, authority: trustme.CA) -> dict[str, object]:
+    """Settings of a server that proves itself."""
+    file = folder / "certificate.pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(file))
+    return {"sip_tls_port": free_port(), "sip_tls_certificate": str(file)}
 
 
 def target(server: SipServer, protocol: str) -> str:
-    port = dict[str, int]({**server.agent.signalling.streams.ports})[protocol]
-    return f"sip:her@127.0.0.1:{port};transport={protocol}"
+    return f"sip:her@127.0.0.1:{server.agent.signalling.streams.ports[protocol]};transport={protocol}"
 
 
 async def call(agent: UserAgent, server: SipServer, protocol: str) -> SipLine:
@@ -69,7 +53,7 @@ async def test_a_call_with_hold_from_beginning_to_end(
     tmp_path: Path, protocol: str, who: str, authority: trustme.CA
 ) -> None:
     daemon, ear = Daemon(), Listener()
-    async with serving(daemon, tmp_path, authority) as server, user_agent() as agent:
+    async with serving(daemon, tmp_path, **tls(tmp_path, authority)) as server, user_agent() as agent:
         authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
         agent.signalling.streams.client_tls = stream_transport.client_context(str(tmp_path / "ca.pem"))
         line = await call(agent, server, protocol)
@@ -87,7 +71,7 @@ async def test_a_call_with_hold_from_beginning_to_end(
 async def test_a_server_that_cannot_prove_itself_is_not_called(
     tmp_path: Path, authority: trustme.CA, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with serving(Daemon(), tmp_path, authority) as server, user_agent() as agent:
+    async with serving(Daemon(), tmp_path, **tls(tmp_path, authority)) as server, user_agent() as agent:
         with pytest.raises((RequestTimeout, CallEnded)):
             await call(agent, server, "tls")
     assert "cannot connect" in caplog.text

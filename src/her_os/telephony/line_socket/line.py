@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 
 from her_os.audio.resample import StreamResampler
 from her_os.contracts.audio import CONVERSATION_RATE
-from her_os.contracts.call_line import CallerInfo, FrameTap, LineListener, LineStatistics, Playout
+from her_os.contracts.call_line import CallerInfo, LineStatistics
 from her_os.contracts.errors import ProtocolError
 from her_os.contracts.line_socket import Dtmf, FarMessage, Flush, Hangup, LineReady, Mark, OurMessage, StartLine
 from her_os.contracts.line_socket import Played as PlayedReport
 from her_os.telephony.line_socket.playout import ReportedPlayout
 from her_os.telephony.rtp.dtmf import DIGITS, event_codes
-from her_os.telephony.stream.media import Played, StreamMedia
+from her_os.telephony.stream.line import StreamLine
+from her_os.telephony.stream.media import Played
 
-log = logging.getLogger(__name__)
 Outgoing = bytes | OurMessage
 Send = Callable[[Outgoing], Awaitable[None]]
 _MOST_WAITING = 50
@@ -31,56 +29,29 @@ _MARK_PATIENCE_S = 2.0
 FLUSH = "flush"
 
 
-class SocketLine:
+class SocketLine(StreamLine):
     """Implements CallLine. `send` writes one frame or message; `write` is the task that calls it, until the end."""
 
     def __init__(self, start: StartLine, send: Send) -> None:
-        self.call_id = secrets.token_hex(6)
-        self.caller = CallerInfo(f"{start.kind}:{start.caller or 'unnamed'}", start.caller, kind=start.kind)
-        self.ended_reason: str | None = None
+        caller = CallerInfo(f"{start.kind}:{start.caller or 'unnamed'}", start.caller, kind=start.kind)
         self._rate, self._send = start.sample_rate, send
         self._reported = ReportedPlayout(self._flushed)
-        self.playout: Playout = self._reported
-        self._media = StreamMedia(self.call_id, self._tick, codec=f"PCM{start.sample_rate}", playout=self._reported)
+        super().__init__(caller, self._tick, codec=f"PCM{start.sample_rate}", playout=self._reported)
         self._down = StreamResampler(CONVERSATION_RATE, start.sample_rate)
         self._up = StreamResampler(start.sample_rate, CONVERSATION_RATE)
-        self._loop = asyncio.get_running_loop()
         self._outgoing: asyncio.Queue[Outgoing] = asyncio.Queue()
-        self._listener: LineListener | None = None
         self._marks: dict[str, tuple[int, int]] = {}
         self._ticks = 0
-        self._ended = asyncio.Event()
-        self._stopping: asyncio.Task[None] | None = None
 
     # --- CallLine -----------------------------------------------------------------------------
 
     async def answer(self) -> None:
         """The call is taken. The far end is told so by `start`: what it said before would be lost."""
 
-    def start(self, listener: LineListener, tap: FrameTap | None = None) -> None:
-        """See CallLine. On a call that is over already, `on_ended` follows at once."""
-        self._listener = listener
-        if self.ended_reason is not None:
-            self._loop.call_soon(listener.on_ended, self.ended_reason)
-            return
-        self._media.start(listener, tap)
-        self._put(LineReady(self.call_id, self._rate))
-
     async def send_dtmf(self, digits: str) -> None:
         """See CallLine."""
         event_codes(digits)
         self._put(Dtmf(digits.upper()))
-
-    async def hang_up(self, reason: str = "") -> None:
-        """See CallLine. The far end is told; returns when the media has stopped."""
-        self._end(reason or "we hung up")
-        if self._stopping is not None:
-            await asyncio.wait({self._stopping})
-
-    async def wait_ended(self) -> str:
-        """Wait until the call is over, from either side; returns why."""
-        await self._ended.wait()
-        return self.ended_reason or ""
 
     def statistics(self) -> LineStatistics:
         """See CallLine."""
@@ -163,14 +134,8 @@ class SocketLine:
         if self.ended_reason is None:
             self._outgoing.put_nowait(item)
 
-    def _end(self, reason: str) -> None:
-        if self.ended_reason is not None:
-            return
+    def _started(self) -> None:
+        self._put(LineReady(self.call_id, self._rate))
+
+    def _ending(self, reason: str) -> None:
         self._put(Hangup(reason))
-        self.ended_reason = reason
-        self._media.tell_no_more()
-        self._stopping = asyncio.create_task(asyncio.to_thread(self._media.stop), name=f"stop {self.call_id}")
-        self._ended.set()
-        log.info("call %s over: %s", self.call_id, reason)
-        if self._listener is not None:
-            self._listener.on_ended(reason)

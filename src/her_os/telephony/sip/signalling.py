@@ -73,8 +73,8 @@ class Signalling:
         return f"<sip:{user or self._contact_user}@{self._reached_at(peer)}{parameter}>"
 
     def _reached_at(self, peer: Address) -> str:
-        ports: dict[str, int] = {**self.streams.ports}
-        return f"{bracketed(self.local_host(peer[0]))}:{ports.get(protocol_of(peer), self.transport.port)}"
+        port = self.streams.ports.get(protocol_of(peer), self.transport.port)
+        return f"{bracketed(self.local_host(peer[0]))}:{port}"
 
     async def send(self, request: SipRequest, destination: Address) -> SipResponse:
         """Send one request other than INVITE and wait for its final answer. Raises RequestTimeout.

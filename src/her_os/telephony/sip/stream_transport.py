@@ -39,8 +39,8 @@ class StreamTransport:
         self._connections: dict[StreamAddress, _Connection] = {}
         self._opening: dict[StreamAddress, tuple[asyncio.Task[None], list[bytes]]] = {}
         self._hosts: Counter[str] = Counter()
-        self.ports: dict[StreamProtocol, int] = {}
-        """Where we listen."""
+        self.ports: dict[str, int] = {}
+        """Where we listen, by protocol."""
 
     async def listen(self, host: str, port: int, context: ssl.SSLContext | None = None) -> None:
         """Take connections, by TLS where a context is given. Raises OSError."""
@@ -77,7 +77,9 @@ class StreamTransport:
         self._servers.clear()
 
     async def _open(self, destination: StreamAddress) -> None:
-        context = (self.client_tls or ssl.create_default_context()) if destination.protocol == "tls" else None
+        context: ssl.SSLContext | None = None
+        if destination.protocol == "tls":
+            context = self.client_tls = self.client_tls or ssl.create_default_context()
         try:
             async with asyncio.timeout(CONNECT_S):
                 await asyncio.get_running_loop().create_connection(
@@ -199,12 +201,11 @@ def server_context(certificate: str, key: str) -> ssl.SSLContext:
 def client_context(authorities: str) -> ssl.SSLContext:
     """Whom we believe: the system's authorities and those of a PEM file. Raises ConfigError naming the setting."""
     context = ssl.create_default_context()
-    if authorities:
-        try:
-            context.load_verify_locations(authorities)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(
-                f"cannot be used ({authorities}: {error}); expected a PEM file of certificates",
-                field="phone.sip_tls_authorities",
-            ) from error
+    try:
+        context.load_verify_locations(authorities)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"cannot be used ({authorities}: {error}); expected a PEM file of certificates",
+            field="phone.sip_tls_authorities",
+        ) from error
     return context
