@@ -114,7 +114,7 @@ async def test_digits_in_order(talk: Talk) -> None:
 async def test_the_tap_has_both_sides_of_every_tick(talk: Talk) -> None:
     talk.say(1, SPEECH)
     await talk.far.say(SPEECH)
-    await until(lambda: len(talk.ears.pcm) > len(SPEECH))
+    await until(lambda: len(talk.ears.pcm) > len(SPEECH) and talk.ears.played)
     assert {(len(left), len(right)) for left, right in talk.tap.ticks} == {(640, 640)}
     assert best_match(b"".join(right for _, right in talk.tap.ticks), SPEECH)[0] > 0.99
     assert best_match(b"".join(left for left, _ in talk.tap.ticks), SPEECH[3_200:-6_400])[0] > 0.5
