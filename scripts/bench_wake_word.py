@@ -66,7 +66,7 @@ class Listener:
 def hits(listener: Listener, count: int, seed: int) -> dict[str, Any]:
     """Phrases of held-out voices, each in a room of its own."""
     rng, chooser = np.random.default_rng(seed), random.Random(seed)
-    strangers = [speaker for speaker in speakers() if speaker.held_out]
+    strangers = [speaker for speaker in speakers() if speaker.part == "try"]
     heard, said, delays = Counter[str](), Counter[str](), []
     for number in range(count):
         speaker = strangers[number % len(strangers)]

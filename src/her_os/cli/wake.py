@@ -46,8 +46,9 @@ def train(
     Without --speech it uses Asterisk's sound files (Debian: asterisk-core-sounds-en-wav) where they are installed.
     """
     from her_os.engines.wake_head import save_head
+    from her_os.engines.wake_training.plan import Plan
     from her_os.engines.wake_training.sounds import USUAL
-    from her_os.engines.wake_training.training import Plan, make_head
+    from her_os.engines.wake_training.training import make_head
 
     usual_speech, usual_music = ([folder] if folder.is_dir() else [] for folder in USUAL)
     phrase = " ".join(phrase.lower().split())

@@ -130,6 +130,15 @@ class FliteEngine:
             _speak_piece(flite, voice_pointer, info, piece, run)
         return SynthesisReport(run.samples, run.steps, run.stopped, run.steps_after_cancel)
 
+    def set_manner(self, voice: str, *, stretch: float, pitch_hz: float) -> None:
+        """From now on `voice` takes `stretch` times as long, at a mean pitch.
+
+        For training data, not for the sidecar: the voices are shared by all engines of the process.
+        """
+        features = self._voices[voice][0].contents.features
+        for name, value in ((b"duration_stretch", stretch), (b"int_f0_target_mean", pitch_hz)):
+            self._loaded().flite_feat_set_float(features, name, value)
+
     def unload(self) -> None:
         """Forget the library. Its voices are static data of the process, there is nothing to free."""
         self._flite = None
@@ -206,6 +215,8 @@ def _declare(flite: c.CDLL) -> None:
     flite.audio_streaming_info_val.argtypes = [c.c_void_p]
     flite.feat_set.argtypes = [c.c_void_p, c.c_char_p, c.c_void_p]
     flite.feat_set.restype = None
+    flite.flite_feat_set_float.argtypes = [c.c_void_p, c.c_char_p, c.c_float]
+    flite.flite_feat_set_float.restype = None
     flite.flite_synth_text.restype = c.c_void_p
     flite.flite_synth_text.argtypes = [c.c_char_p, c.c_void_p]
     flite.delete_utterance.argtypes = [c.c_void_p]

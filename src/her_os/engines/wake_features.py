@@ -26,7 +26,8 @@ SIZE = 96
 
 _OVERLAP = 480
 """Samples of the past that the mel model needs before a step, for 8 whole frames of 10 ms."""
-_WINDOW_FRAMES = 76
+EMBEDDING_FILE = "embedding_model.onnx"
+WINDOW_FRAMES = 76
 """Mel frames under one embedding: 775 ms."""
 BANDS = 32
 FRAMES = 8
@@ -53,13 +54,13 @@ def shipped_models() -> Path:
     return Path(spec.origin).parent / "resources" / "models"
 
 
-def open_model(file: Path) -> Any:
-    """A model on one thread: it shares the machine with calls. Raises ConfigError."""
+def open_model(file: Path, content: bytes | None = None) -> Any:
+    """A model on one thread: it shares the machine with calls. `content` in place of the file's. Raises ConfigError."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(content or str(file), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise ConfigError(f"is no model that onnxruntime can read: {error}", file=str(file)) from error
 
@@ -70,33 +71,38 @@ class WakeFeatures:
     def __init__(self, folder: Path | None = None) -> None:
         folder = folder or shipped_models()
         self._mel = open_model(folder / "melspectrogram.onnx")
-        self._embedding = open_model(folder / "embedding_model.onnx")
+        self._embedding = open_model(folder / EMBEDDING_FILE)
         self.reset()
 
     def reset(self) -> None:
         """Begin a new stream."""
         self._past = np.zeros(_OVERLAP, dtype=np.float32)
-        self._frames = np.ones((_WINDOW_FRAMES, BANDS), dtype=np.float32)
+        self._frames = np.ones((WINDOW_FRAMES, BANDS), dtype=np.float32)
 
     def push(self, pcm: bytes) -> Features:
         """Raises ValueError for a part of a step."""
         if len(pcm) % STEP_BYTES:
             raise ValueError(f"{len(pcm)} bytes are not whole steps of {STEP_BYTES}")
-        wave = samples(pcm).astype(np.float32)
-        count = wave.size // STEP_SAMPLES
-        out = Features(np.empty((count, SIZE), np.float32), np.empty((count, FRAMES, BANDS), np.float32))
-        for step in range(count):
-            out.embeddings[step], out.mels[step] = self._step(wave[step * STEP_SAMPLES : (step + 1) * STEP_SAMPLES])
-        return out
-
-    def _step(self, wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        heard = np.concatenate((self._past, wave))
-        self._past = wave[-_OVERLAP:]
+        steps = samples(pcm).astype(np.float32).reshape(-1, STEP_SAMPLES)
+        if not len(steps):
+            return Features(np.empty((0, SIZE), np.float32), np.empty((0, FRAMES, BANDS), np.float32))
         try:
-            decibels: NDArray[np.float32] = self._mel.run(None, {"input": heard[None]})[0].reshape(FRAMES, BANDS)
-            mel = decibels / np.float32(10) + np.float32(2)
-            self._frames = np.concatenate((self._frames, mel))[-_WINDOW_FRAMES:]
-            embedding = self._embedding.run(None, {"input_1": self._frames[None, :, :, None]})[0]
-            return embedding.reshape(SIZE), mel
+            mels = np.stack([self._spectrum(step) for step in steps])
+            frames = np.concatenate((self._frames, mels.reshape(-1, BANDS)))
+            self._frames = frames[-WINDOW_FRAMES:]
+            return Features(self._embed(frames[FRAMES:]), mels)
         except Exception as error:
             raise EngineError(f"the wake word's feature model failed: {error}") from error
+
+    def _spectrum(self, step: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A step of its own: the model's floor is 80 dB below the loudest of what it is given."""
+        heard = np.concatenate((self._past, step))
+        self._past = step[-_OVERLAP:]
+        decibels: NDArray[np.float32] = self._mel.run(None, {"input": heard[None]})[0].reshape(FRAMES, BANDS)
+        return decibels / np.float32(10) + np.float32(2)
+
+    def _embed(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(WINDOW_FRAMES + FRAMES * (n - 1), BANDS) -> (n, SIZE)."""
+        begins = range(0, len(frames) - WINDOW_FRAMES + 1, FRAMES)
+        windows = (frames[None, begin : begin + WINDOW_FRAMES, :, None] for begin in begins)
+        return np.stack([self._embedding.run(None, {"input_1": window})[0].reshape(SIZE) for window in windows])

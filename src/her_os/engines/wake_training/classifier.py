@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,39 +21,47 @@ _MASKS = 1_024
 class Recipe:
     """How long and how carefully."""
 
-    hidden: int = 48
     steps: int = 2_500
     rate: float = 1e-3
     decay: float = 0.02
     dropout: float = 0.25
 
 
+def untrained(
+    mean: NDArray[np.float32], scale: NDArray[np.float32], rng: np.random.Generator, hidden: int = 48
+) -> Network:
+    """Random weights. Inputs are brought to mean 0 by `mean` and to deviation 1 by `scale`."""
+    size = mean.size
+    into = rng.normal(0, np.sqrt(2 / size), (size, hidden)).astype(np.float32)
+    out = rng.normal(0, np.sqrt(1 / hidden), hidden).astype(np.float32)
+    return Network(mean, scale, into, np.zeros(hidden, np.float32), out, np.zeros(1, np.float32))
+
+
+def merge(networks: Sequence[Network]) -> Network:
+    """Several of the same inputs as one: its logit is the mean of theirs."""
+    first, count = networks[0], len(networks)
+    return Network(
+        first.mean,
+        first.scale,
+        np.concatenate([network.hidden for network in networks], axis=1),
+        np.concatenate([network.hidden_bias for network in networks]),
+        np.concatenate([network.out for network in networks]) / np.float32(count),
+        np.sum([network.out_bias for network in networks], axis=0) / np.float32(count),
+    )
+
+
 def train(
+    start: Network,
     positives: Inputs,
     positive_count: int,
     negatives: Inputs,
     negative_indices: NDArray[np.int64],
     rng: np.random.Generator,
     recipe: Recipe = Recipe(),
-    start: Network | None = None,
 ) -> Network:
-    """A network that says 1 for windows of `positives` (numbered from 0) and 0 for those of `negatives`."""
-    some = np.concatenate(
-        (positives(rng.integers(0, positive_count, 2_000)), negatives(rng.choice(negative_indices, 4_000)))
-    )
-    mean, scale = some.mean(axis=0), 1 / (some.std(axis=0) + 1e-3)
-    if start is not None:
-        mean, scale = start.mean, start.scale
-        weights = [start.hidden.copy(), start.hidden_bias.copy(), start.out.copy(), start.out_bias.copy()]
-    else:
-        size = mean.size
-        weights = [
-            rng.normal(0, np.sqrt(2 / size), (size, recipe.hidden)),
-            np.zeros(recipe.hidden),
-            rng.normal(0, np.sqrt(1 / recipe.hidden), recipe.hidden),
-            np.zeros(1),
-        ]
-    weights = [weight.astype(np.float32) for weight in weights]
+    """`start`, taught to say 1 for windows of `positives` (numbered from 0) and 0 for those of `negatives`."""
+    mean, scale = start.mean, start.scale
+    weights = [start.hidden.copy(), start.hidden_bias.copy(), start.out.copy(), start.out_bias.copy()]
     moments = [(np.zeros_like(weight), np.zeros_like(weight)) for weight in weights]
     kept = rng.random((_MASKS, mean.size)) >= recipe.dropout
     masks = (kept / (1 - recipe.dropout)).astype(np.float32)
@@ -75,7 +83,7 @@ def train(
             second += 0.001 * (gradient**2 - second)
             update = (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
             weight -= rate * (update + (recipe.decay * weight if weight.ndim == 2 else 0))
-    return Network(mean.astype(np.float32), scale.astype(np.float32), *weights)
+    return Network(mean, scale, *weights)
 
 
 def _gradients(

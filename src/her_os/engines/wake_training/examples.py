@@ -77,6 +77,13 @@ def join(all_tracks: Sequence[Tracks]) -> Tracks:
     return Tracks(np.concatenate(embeddings), np.concatenate(mels), begins)
 
 
+def join_said(parts: Sequence[Said]) -> Said:
+    """Several recordings of the phrase as one."""
+    offsets = np.cumsum([0, *(len(part.tracks.embeddings) for part in parts)]).tolist()
+    ends = [end + at for part, at in zip(parts, offsets, strict=False) for end in part.ends]
+    return Said(join([part.tracks for part in parts]), ends, [name for part in parts for name in part.names])
+
+
 def hear_phrases(
     waves: Iterable[tuple[str, Wave]],
     others: Sequence[Wave],

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from her_os.audio.pcm import samples
-from her_os.audio.resample import StreamResampler
 from her_os.contracts.audio import CONVERSATION_RATE
 from her_os.engines.tts_espeak import espeak_library
 from her_os.engines.tts_flite import VOICES as FLITE_VOICES
@@ -28,25 +27,27 @@ _NO_PEOPLE = ("robosoft", "unirobot", "demonic", "whisper", "croak", "storm", "f
 _RATE, _PITCH, _RANGE = 1, 3, 4
 """espeak_PARAMETER of espeak-ng's speak_lib.h."""
 _SPEEDS = (0.84, 0.88, 0.92, 0.96, 1.0, 1.04, 1.08, 1.12, 1.16)
-"""Played so much faster, in steps that resample well."""
+"""Played so much faster, in steps that resample well: a longer or shorter vocal tract. The tempo is set apart."""
+_ESPEAK_PARTS = ("learn", "choose", "learn", "try", "learn", "learn", "learn", "learn", "try", "learn")
+_FLITE_PITCH_HZ = {"rms": 95.0, "slt": 165.0, "kal16": 100.0, "awb": 125.0}
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """One voice. `held_out`: only tested with, never trained with."""
+    """One voice. Its part: "learn" from it, "choose" thresholds by it, or only "try" on it."""
 
     engine: str
     name: str
-    held_out: bool
+    part: str
 
 
 def speakers() -> list[Speaker]:
-    """All of them; about a fifth is held out, the assistant's own voice among it."""
-    flite = [Speaker("flite", name, name == FLITE_VOICES[0]) for name in FLITE_VOICES] if flite_is_installed() else []
-    people = _espeak_people()
+    """All of them; about a fifth is only tried on, the assistant's own voice among it, and a tenth only chooses."""
+    names = FLITE_VOICES if flite_is_installed() else ()
+    flite = [Speaker("flite", name, "try" if name == FLITE_VOICES[0] else "learn") for name in names]
     espeak = [
-        Speaker("espeak", f"{_LANGUAGES[index % len(_LANGUAGES)]}+{person}", index % 5 == 3)
-        for index, person in enumerate(people)
+        Speaker("espeak", f"{_LANGUAGES[index % len(_LANGUAGES)]}+{person}", _ESPEAK_PARTS[index % len(_ESPEAK_PARTS)])
+        for index, person in enumerate(_espeak_people())
     ]
     return flite + espeak
 
@@ -55,12 +56,11 @@ def say(speaker: Speaker, text: str, rng: random.Random) -> Wave:
     """`text` in this voice, a little different each time, without the silence around it."""
     speed = rng.choice(_SPEEDS)
     if speaker.engine == "flite":
-        wave, rate = _say_flite(speaker.name, text)
+        pitch_hz = _FLITE_PITCH_HZ[speaker.name] * rng.uniform(0.8, 1.25)
+        wave, rate = _say_flite(speaker.name, text, stretch=speed * rng.uniform(0.8, 1.25), pitch_hz=pitch_hz)
     else:
         wave, rate = _say_espeak(speaker.name, text, rng.randint(115, 215), rng.randint(25, 75), rng.randint(25, 75))
-        speed = 1.0
-    resampler = StreamResampler(round(rate * speed), CONVERSATION_RATE, align=True)
-    return _trimmed(samples(resampler.process(wave) + resampler.flush()).astype(np.float32))
+    return _trimmed(_resampled(samples(wave).astype(np.float32), CONVERSATION_RATE / (rate * speed)))
 
 
 def sounds_like(text: str) -> str:
@@ -89,8 +89,9 @@ def _flite() -> FliteEngine:
     return engine
 
 
-def _say_flite(voice: str, text: str) -> tuple[bytes, int]:
+def _say_flite(voice: str, text: str, *, stretch: float, pitch_hz: float) -> tuple[bytes, int]:
     chunks: list[bytes] = []
+    _flite().set_manner(voice, stretch=stretch, pitch_hz=pitch_hz)
     _flite().synthesize(text, voice, threading.Event(), chunks.append)
     return b"".join(chunks), _flite().sample_rate
 
@@ -112,6 +113,17 @@ def _say_espeak(voice: str, text: str, rate: int, pitch: int, pitch_range: int) 
     data = text.encode()
     library.espeak_Synth(data, len(data) + 1, 0, 1, 0, 1, None, None)
     return b"".join(chunks), sample_rate
+
+
+def _resampled(wave: Wave, ratio: float) -> Wave:
+    """The whole wave at another rate, by its spectrum."""
+    size = round(wave.size * ratio)
+    if not size:
+        return wave[:0]
+    spectrum = np.zeros(size // 2 + 1, np.complex128)
+    known = np.fft.rfft(wave)[: spectrum.size]
+    spectrum[: known.size] = known
+    return (np.fft.irfft(spectrum, size) * ratio).astype(np.float32)
 
 
 def _trimmed(wave: Wave) -> Wave:
