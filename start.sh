@@ -15,6 +15,7 @@
 #   --llama-server          the tests against the real llama-server binary, built first if it is not there
 #   --system                the tests that boot a real systemd in a sandbox; they need root
 #   --engines               the tests that need an engine environment of their own
+#   --asterisk              calls with a real Asterisk, installed first into a cache (550 MB); they need root
 #   --soak                  the long forms of tests that hunt for rare mistakes
 #
 # What it does to the system, and says before it does it:
@@ -24,6 +25,7 @@
 #       to test:  baresip-core and sip-tester (telephones that call us), ffmpeg and
 #                 asterisk-core-sounds-en-wav (sound files of every kind, and human speech with its text)
 #       to test a real systemd: systemd, iproute2 (only with test --system)
+#       to test with Asterisk: debootstrap (only with test --asterisk)
 #       to build: cmake, ninja-build, g++ (only with --build-llama-server or --llama-server)
 #   - makes .venv in this folder and installs the Python packages of requirements.lock and requirements-carried.lock
 #     there, each checked against its hash; pip's own configuration and environment say from where
@@ -39,6 +41,7 @@ log=$root/.cache/install.log
 RUN_PACKAGES=(libgomp1)
 WANTED_PACKAGES=(libflite1 libportaudio2)   # without them: a worse voice, no microphone in the room
 TEST_PACKAGES=(baresip-core sip-tester ffmpeg asterisk-core-sounds-en asterisk-core-sounds-en-wav)
+ASTERISK_TEST_PACKAGES=(debootstrap)   # Asterisk itself goes into a root of its own
 SYSTEM_TEST_PACKAGES=(systemd iproute2)   # booted in a sandbox; the machine's own init is left alone
 
 action=run lock=requirements.lock tier='' barge_in=no build=no check=no
@@ -57,7 +60,7 @@ read_options() {
             --config=*) use_config "${1#*=}" ;;
             --build-llama-server) build=yes ;;
             --check) check=yes ;;
-            --llama-server | --system | --engines | --soak)
+            --llama-server | --system | --engines | --soak | --asterisk)
                 [ "$action" = test ] || fail "$1 is a tier of the tests: ./start.sh test $1"
                 tier=${1#--} ;;
             -h | --help) usage; exit 0 ;;
@@ -109,6 +112,7 @@ required_packages() {
     python_packages
     not_installed "${RUN_PACKAGES[@]}"
     if [ "$action" = test ]; then not_installed "${TEST_PACKAGES[@]}"; fi
+    if [ "$tier" = asterisk ]; then not_installed "${ASTERISK_TEST_PACKAGES[@]}"; fi
     if [ "$tier" = system ]; then not_installed "${SYSTEM_TEST_PACKAGES[@]}"; fi
     if wants_llama_server; then "$root/scripts/build_llama_server.sh" --check || true; fi
 }
@@ -262,6 +266,7 @@ main() {
     install_all
     cd "$root"
     ! wants_llama_server || build_llama_server
+    [ "$tier" != asterisk ] || "$root/scripts/install_asterisk.sh"
     if [ "$action" = test ]; then run_tests; else run_assistant; fi
 }
 

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import yaml
 
+from her_os.household.call_log import read_call, read_calls
 from tests.ports import free_port, free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,6 +69,23 @@ class Family:
         command = [sys.executable, "-m", "her_os.cli", *arguments]
         return subprocess.run(command, env=self._environ, cwd=self.folder, capture_output=True, text=True, timeout=60)
 
+    def secret(self, name: str) -> str:
+        """One of this family's own."""
+        lines = (self.folder / "secrets.env").read_text().splitlines()
+        return next(line.partition("=")[2] for line in lines if line.startswith(f"{name}="))
+
+    async def last_call(self) -> dict[str, Any]:
+        """The newest call as the log has it, once it is closed."""
+        path = self.state_dir / "calls.sqlite3"
+        async with asyncio.timeout(10):
+            while True:
+                calls = read_calls(path, 1)
+                if calls and calls[0]["outcome"] != "open":
+                    call = read_call(path, calls[0]["id"])
+                    assert call is not None
+                    return call
+                await asyncio.sleep(0.1)
+
     def start(self) -> None:
         command = [sys.executable, "-m", "her_os.cli", "run", "--config", str(self.config)]
         with self._log.open("wb") as log:
@@ -88,10 +106,13 @@ async def running_family(
     barge_in: bool = True,
     changes: Mapping[str, Mapping[str, Any]] | None = None,
     log_level: str = "INFO",
+    secrets: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Family]:
     """Start the family and wait until it takes calls. `changes` go on top of the test's own settings, by section."""
     environ = _environment(folder, barge_in=barge_in) | {"HER_OS_LOG_LEVEL": log_level}
     family = _prepare(folder, changes or {}, environ)
+    with (folder / "secrets.env").open("a") as file:
+        file.writelines(f"{name}={value}\n" for name, value in (secrets or {}).items())
     family.start()
     try:
         await family.wait_for_log("SYSTEM_READY")

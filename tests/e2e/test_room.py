@@ -10,8 +10,7 @@ import aiohttp
 import numpy as np
 import pytest
 
-from her_os.household.call_log import read_call, read_calls
-from tests.e2e.running_family import Family, running_family
+from tests.e2e.running_family import running_family
 from tests.e2e.voices import speak
 from tests.interop.signals import read_wav
 from tests.speech import silence
@@ -30,13 +29,6 @@ async def say(fifo: Path, *sounds: bytes) -> None:
     await asyncio.to_thread(write)
 
 
-async def last_call(family: Family) -> dict[str, object]:
-    calls = read_calls(family.state_dir / "calls.sqlite3", 1)
-    call = read_call(family.state_dir / "calls.sqlite3", calls[0]["id"])
-    assert call is not None
-    return call
-
-
 @pytest.mark.timeout(120)
 async def test_the_wake_word_and_a_question_are_answered_in_the_room(tmp_path: Path) -> None:
     microphone, speaker = tmp_path / "microphone", tmp_path / "speaker.wav"
@@ -52,7 +44,7 @@ async def test_the_wake_word_and_a_question_are_answered_in_the_room(tmp_path: P
         await say(microphone, silence(600), await speak(WAKE_WORD), await speak("what time is it"), silence(400))
         await family.wait_for_log("heard 'hey annie'")
         await family.wait_for_log("the room's call is over")
-        call = await last_call(family)
+        call = await family.last_call()
         async with aiohttp.ClientSession() as http:
             port = family.settings["wake"]["port"]
             health = await (await http.get(f"http://127.0.0.1:{port}/health")).json()

@@ -14,13 +14,12 @@ import time
 import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import pytest_asyncio
 
-from her_os.household.call_log import read_call, read_calls
+from her_os.household.call_log import read_calls
 from her_os.telephony.sip.errors import CallRefused
 from her_os.telephony.test_phone.phone import TestPhone
 from tests.e2e.running_family import Family, running_family
@@ -53,26 +52,13 @@ async def ask(phone: TestPhone, words: str, voice: str = "slt") -> None:
         await phone.wait_for_silence(700)
 
 
-async def last_call(family: Family) -> dict[str, Any]:
-    """The newest call as the log has it, once it is closed."""
-    path = family.state_dir / "calls.sqlite3"
-    async with asyncio.timeout(10):
-        while True:
-            calls = read_calls(path, 1)
-            if calls and calls[0]["outcome"] != "open":
-                call = read_call(path, calls[0]["id"])
-                assert call is not None
-                return call
-            await asyncio.sleep(0.1)
-
-
 async def test_a_call_of_several_turns(family: Family):
     async with TestPhone() as phone:
         await greeted(phone, family)
         await ask(phone, "what time is it")
         await ask(phone, "what is seven plus five")
         await ask(phone, "thank you")
-    call = await last_call(family)
+    call = await family.last_call()
     _, clock, total, thanks = call["turns"]
     assert call["codec"] == "G722"
     assert clock["tools"] == "get_time"
@@ -89,7 +75,7 @@ async def test_a_timer_set_by_voice_rings_back(family: Family):
         async with asyncio.timeout(15):
             await phone.wait_for_speech(set_at)
             await phone.wait_for_silence(700)
-    turns = (await last_call(family))["turns"]
+    turns = (await family.last_call())["turns"]
     assert turns[1]["tools"] == "set_timer"
     assert turns[2]["reply_text"] == "Your five second timer is done."
 
@@ -107,7 +93,7 @@ async def test_an_interruption_and_the_next_question_with_its_first_word(family:
         async with asyncio.timeout(15):
             await phone.wait_for_speech(spoken.ended)
             await phone.wait_for_silence(700)
-    story, answer = (await last_call(family))["turns"][1:3]
+    story, answer = (await family.last_call())["turns"][1:3]
     assert story["outcome"] == "interrupted"
     assert story["reply_text"].startswith(story["heard_text"])
     assert len(story["heard_text"]) < len(story["reply_text"])
@@ -121,7 +107,7 @@ async def test_the_recording_has_both_sides(family: Family):
     async with TestPhone() as phone:
         await greeted(phone, family)
         await ask(phone, "hello")
-    call = await last_call(family)
+    call = await family.last_call()
     with wave.open(call["recording"]) as recording:
         assert (recording.getnchannels(), recording.getframerate()) == (2, 16_000)
         both = np.frombuffer(recording.readframes(recording.getnframes()), "<i2").reshape(-1, 2)
@@ -143,7 +129,7 @@ async def test_a_sidecar_killed_in_the_call_is_apologised_for_and_comes_back(fam
             await family.wait_for_log(f"{name} ready after", since=mark)
             await asyncio.sleep(2.5)  # the recogniser's client looks for it every other second
             await ask(phone, "thank you")
-    turns = (await last_call(family))["turns"]
+    turns = (await family.last_call())["turns"]
     assert turns[1]["outcome"] == "failed"
     assert turns[-1]["outcome"] == "answered"
 
@@ -162,7 +148,7 @@ async def test_another_program_s_phone_hears_the_greeting(family: Family, tmp_pa
         await phone.command("hangup")
         await phone.event("CALL_CLOSED")
         heard = read_wav(dumped)
-    call = await last_call(family)
+    call = await family.last_call()
     assert call["codec"] == "G722"
     with wave.open(call["recording"]) as recording:
         both = np.frombuffer(recording.readframes(recording.getnframes()), "<i2").reshape(-1, 2)
@@ -211,7 +197,7 @@ async def test_log_and_recording_survive_the_death_of_the_phone_loop(family: Fam
         mark = len(family.log())
         os.kill(family.daemon("phone").pid, signal.SIGKILL)
         await family.wait_for_log("phone ready after", since=mark)
-    call = await last_call(family)
+    call = await family.last_call()
     assert call["outcome"] == "crashed"
     assert [turn["outcome"] for turn in call["turns"]] == ["answered", "answered"]
     with wave.open(call["recording"]) as recording:
