@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -28,9 +27,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 SCRIPTS = ROOT / "scripts"
 
+from scripts.capacity.family import scripted_family  # noqa: E402
 from scripts.measures import quantile  # noqa: E402
-from tests.e2e.running_family import Family, running_family  # noqa: E402
-from tests.ports import free_ports  # noqa: E402
+from tests.e2e.running_family import Family  # noqa: E402
 
 PHONES_A_PROCESS = 6
 
@@ -50,21 +49,8 @@ async def generate(family: Family, calls: int, seconds: float) -> list[dict[str,
 
 async def measure(calls: int, seconds: float) -> dict[str, Any]:
     """One row of the table."""
-    ports = free_ports(4 * calls + 8)
-    changes: dict[str, dict[str, Any]] = {
-        "phone": {
-            "max_calls": calls + 1,
-            "record_calls": False,
-            "log_speech": False,
-            "rtp_port_min": ports,
-            "rtp_port_max": ports + 4 * calls + 7,
-        },
-        "stt": {"engine": "capacity.engines:ScriptedRecogniser"},
-        "tts": {"engine": "capacity.engines:ScriptedVoice"},
-        "llm": {"server_binary": str(SCRIPTS / "capacity" / "llama-server")},
-    }
     with tempfile.TemporaryDirectory() as folder:
-        async with running_family(Path(folder), barge_in=True, changes=changes) as family:
+        async with scripted_family(Path(folder), calls) as family:
             phone = family.daemon("phone")
             idle_mb = phone.memory_info().rss / 1e6
             cpu, began = sum(phone.cpu_times()[:2]), time.monotonic()
@@ -114,8 +100,6 @@ async def main() -> None:
     parser.add_argument("--seconds", type=float, default=30, help="how long each caller stays (default 30)")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmark-results" / f"capacity-{date.today()}.json")
     options = parser.parse_args()
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(SCRIPTS), *filter(None, [os.environ.get("PYTHONPATH")])])
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     rows: list[dict[str, Any]] = []
     for calls in options.calls:
         rows.append(await measure(calls, options.seconds))

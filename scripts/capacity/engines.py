@@ -18,6 +18,11 @@ RATE = 16_000
 CHUNK = RATE // 25
 """Samples a step, 40 ms."""
 LETTER_S = 0.06
+CODE_WORDS = (
+    "alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet", "kilo", "lima",
+)  # fmt: skip
+"""The language model (`llama-server` beside this) puts one in each sentence: those of one answer are alike, those of
+the next answer another. The voice hums it, so that a caller can tell on the wire which answer a packet is of."""
 
 
 class ScriptedRecogniser:
@@ -61,26 +66,31 @@ class ScriptedSession:
         """Nothing to free."""
 
 
+def hum_hz(text: str) -> int:
+    """The pitch of a text: 200 Hz, or from 400 Hz in steps of 100 for the code word in it."""
+    return next((400 + 100 * at for at, word in enumerate(CODE_WORDS) if word in text.lower()), 200)
+
+
 class ScriptedVoice:
     """A hum as long as the text would take to say: first audio after 50 ms, the rest at once."""
 
     name, sample_rate, voices = "scripted", RATE, ("hum",)
 
     def load(self) -> None:
-        """Make the hum."""
-        wave = np.sin(np.arange(CHUNK) * 2 * np.pi * 200 / RATE) * 8000
-        self._chunk = wave.astype("<i2").tobytes()
+        """Nothing to load."""
 
     def synthesize(
         self, text: str, voice: str, cancel: threading.Event, emit: Callable[[bytes], None]
     ) -> SynthesisReport:
         """Looks at `cancel` at every step."""
         cancel.wait(FIRST_AUDIO_S)
+        wave = np.sin(np.arange(CHUNK) * 2 * np.pi * hum_hz(text) / RATE) * 8000
+        chunk = wave.astype("<i2").tobytes()
         steps = max(1, int(len(text) * LETTER_S * RATE / CHUNK))
         for step in range(steps):
             if cancel.is_set():
                 return SynthesisReport(step * CHUNK, step, cancelled=True)
-            emit(self._chunk)
+            emit(chunk)
         return SynthesisReport(steps * CHUNK, steps, cancelled=False)
 
     def unload(self) -> None:
