@@ -8,6 +8,7 @@ ONNX graph; a file that looks otherwise is used as it is, step by step.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ class RecordedFeatures(WakeFeatures):
         return np.concatenate(out)
 
 
-def _open_wide(file: Path):  # type: ignore[no-untyped-def]  # onnxruntime has no types
+def _open_wide(file: Path) -> Any | None:
     graph = file.read_bytes()
     fixed_length = bytes((0x0A, 2, 0x08, WINDOW_FRAMES))  # TensorShapeProto.dim {dim_value: 76}
     any_length = bytes((0x0A, 2, 0x12, 0))  # TensorShapeProto.dim {dim_param: ""}
