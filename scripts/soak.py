@@ -2,9 +2,12 @@
 """Calls one after the other for as long as you like, with every service live: does anything grow?
 
     .venv/bin/python scripts/soak.py --minutes 60 --out benchmark-results/streaming-2026-01-31
+    .venv/bin/python scripts/soak.py --sessions 500 --calls 200 --minutes 0 --out benchmark-results/sessions-2026-01-31
 
-Half of the answers are interrupted. The first tenth warms the daemons up; from then on the memory of each is watched
-(USS, what is its alone), with its threads and descriptors. Writes soak.json; analyze_streaming_bargein.py reads it.
+Half of the answers are interrupted. With `--sessions` so many sessions come first, one after the other, on recogniser
+and voice, every other of the voice's cancelled. The first tenth (of the time or the calls) warms the daemons up; from
+then on the memory of each is watched (USS, what is its alone), with its threads and descriptors. Writes soak.json;
+analyze_streaming_bargein.py reads it.
 Exit status 1 where something grew: memory by more than 5 %, threads or descriptors at all.
 """
 
@@ -23,6 +26,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from her_os.clients.stt_client import SttClient  # noqa: E402
+from her_os.clients.tts_client import TtsClient  # noqa: E402
+from her_os.contracts.audio import FRAME_BYTES  # noqa: E402
+from her_os.contracts.errors import CancelledTurn  # noqa: E402
+from her_os.settings.schema import SpeechToText  # noqa: E402
 from her_os.telephony.test_phone.phone import TestPhone  # noqa: E402
 from scripts.analyze_streaming_bargein import MOST_GROWTH  # noqa: E402
 from scripts.bench_streaming_bargein import CALLERS, INTERRUPTIONS, QUESTIONS, STORIES, next_speech  # noqa: E402
@@ -47,6 +55,34 @@ def held(family: Family) -> dict[str, Held]:
     """All daemons now."""
     found = {name: family.daemon(name) for name in DAEMONS}
     return {name: Held(p.memory_full_info().uss, p.num_threads(), p.num_fds()) for name, p in found.items()}
+
+
+async def sessions(family: Family, count: int) -> list[str]:
+    """So many sessions on recogniser and voice, the first tenth to warm up; what grew."""
+    stt_token, tts_token = family.secret("HER_OS_STT_TOKEN"), family.secret("HER_OS_TTS_TOKEN")
+    settings = SpeechToText(port=family.settings["stt"]["port"])
+    speech = (await speak(QUESTIONS[0]))[: FRAME_BYTES * 100]
+    before = held(family)
+    async with TtsClient(f"http://127.0.0.1:{family.settings['tts']['port']}", tts_token) as voice:
+        for number in range(1, count + 1):
+            if number == count // 10:
+                before = held(family)
+            client = SttClient(settings, stt_token, f"soak-{number}")
+            await client.open()
+            for at in range(0, len(speech), FRAME_BYTES):
+                client.push(speech[at : at + FRAME_BYTES], at // 2)
+            await client.finalize()
+            await client.close()
+            try:
+                async with voice.speak(f"soak.{number}", STORIES[0]) as stream:
+                    async for _ in stream:
+                        if number % 2:
+                            await voice.cancel(f"soak.{number}")
+            except CancelledTurn:
+                pass
+            print(f"\r{number} sessions", end="", file=sys.stderr)
+    await asyncio.sleep(5)
+    return judge(before, held(family))
 
 
 async def one_call(family: Family, rng: random.Random) -> None:
@@ -86,16 +122,20 @@ async def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--calls", type=int, default=0, help="at least so many, however long it takes")
+    parser.add_argument("--sessions", type=int, default=0, help="so many on recogniser and voice come before the calls")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="folder for soak.json")
     given = parser.parse_args()
-    rng, began, calls = random.Random(given.seed), time.monotonic(), 0
+    rng, calls = random.Random(given.seed), 0
     before: dict[str, Held] | None = None
     with tempfile.TemporaryDirectory() as folder:
         async with running_family(Path(folder), changes={"phone": {"record_calls": False}}) as family:
             pids = {name: family.daemon(name).pid for name in DAEMONS}
-            while (minutes := (time.monotonic() - began) / 60) < given.minutes:
-                if before is None and calls >= 3 and minutes > given.minutes / 10:
+            complaints = await sessions(family, given.sessions) if given.sessions else []
+            began = time.monotonic()
+            while (minutes := (time.monotonic() - began) / 60) < given.minutes or calls < given.calls:
+                if before is None and calls >= max(3, given.calls / 10) and minutes >= given.minutes / 10:
                     before = held(family)
                 await one_call(family, rng)
                 calls += 1
@@ -104,10 +144,11 @@ async def main() -> int:
             after = held(family)
             died = [name for name in DAEMONS if family.daemon(name).pid != pids[name]]
     before = before or after
-    complaints = [*judge(before, after), *(f"{name} died" for name in died)]
+    complaints += [*judge(before, after), *(f"{name} died" for name in died)]
     result = {
-        "minutes": given.minutes,
+        "minutes": round(minutes, 1),
         "calls": calls,
+        "sessions": given.sessions,
         "growth": {name: after[name].memory / before[name].memory - 1 for name in DAEMONS},
         "mebibytes": {name: round(after[name].memory / 2**20, 1) for name in DAEMONS},
         "complaints": complaints,
