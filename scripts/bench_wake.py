@@ -2,7 +2,7 @@
 """Frame handling of the wake word daemon while the machine is loaded: how long it takes, how long frames wait, losses.
 
 The real daemon, in a process of its own, with the microphone of a file (a WAV that is talked into it at real time);
-beside it the load: busy processes, one a core. Other daemons of a running family may load it as well.
+beside it the load: busy processes, one a core; and then our own family, with two callers who never stop talking.
 
     .venv/bin/python scripts/bench_wake.py --seconds 120 --busy 2
 """
@@ -10,9 +10,11 @@ beside it the load: busy processes, one a core. Other daemons of a running famil
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import multiprocessing
 import os
+import random
 import re
 import signal
 import subprocess
@@ -28,6 +30,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from scripts.soak import one_call  # noqa: E402
+from tests.e2e.running_family import Family, running_family  # noqa: E402
 from tests.ports import free_port  # noqa: E402
 
 
@@ -37,7 +41,7 @@ def busy(stop: Any) -> None:
 
     matrix = np.random.default_rng(0).normal(size=(300, 300))
     while not stop.is_set():
-        matrix @ matrix
+        np.matmul(matrix, matrix)
 
 
 def histogram(text: str, name: str) -> list[tuple[float, int]]:
@@ -89,6 +93,36 @@ def measure(seconds: float, load: int, speech: Path) -> dict[str, Any]:
                 each.join()
             daemon.send_signal(signal.SIGTERM)
             daemon.communicate(timeout=20)
+    return row(f"{load} busy processes", before, after, lasted)
+
+
+async def measure_family(seconds: float, speech: Path) -> dict[str, Any]:
+    """The same daemon in its family, the embedded engines at work for two calls."""
+    with tempfile.TemporaryDirectory() as name:
+        microphone = Path(name) / "room.wav"
+        _repeat(speech, microphone, seconds + 60)
+        wake = {"enabled": True, "microphone": str(microphone), "speaker": str(Path(name) / "heard.wav")}
+        async with running_family(Path(name) / "family", changes={"wake": wake}) as family:
+            port = family.settings["wake"]["port"]
+            callers = [asyncio.create_task(_call_for_ever(family, random.Random(seed))) for seed in range(2)]
+            await asyncio.sleep(5)
+            before = await asyncio.to_thread(_metrics, port)
+            began = time.monotonic()
+            await asyncio.sleep(seconds)
+            after, lasted = await asyncio.to_thread(_metrics, port), time.monotonic() - began
+            for caller in callers:
+                caller.cancel()
+            await asyncio.gather(*callers, return_exceptions=True)
+    return row("our own family and two calls", before, after, lasted)
+
+
+async def _call_for_ever(family: Family, chance: random.Random) -> None:
+    while True:
+        await one_call(family, chance)
+
+
+def row(load: str, before: str, after: str, lasted: float) -> dict[str, Any]:
+    """What happened between two readings of the metrics."""
     handling, waiting = (
         [(b, late - early) for (b, late), (_, early) in zip(histogram(after, n), histogram(before, n), strict=True)]
         for n in ("her_os_wake_frame_seconds", "her_os_wake_frame_wait_seconds")
@@ -96,13 +130,13 @@ def measure(seconds: float, load: int, speech: Path) -> dict[str, Any]:
     total = value(after, "her_os_wake_frame_seconds_sum") - value(before, "her_os_wake_frame_seconds_sum")
     frames = value(after, "her_os_wake_frames") - value(before, "her_os_wake_frames")
     return {
-        "busy_processes": load,
+        "load": load,
         "cores": os.cpu_count(),
         "load_average": os.getloadavg()[0],
         "seconds": round(lasted, 1),
         "frames": int(frames),
         "frames_expected": int(lasted * 50),
-        "frames_dropped": int(value(after, "her_os_wake_frames_dropped")),
+        "frames_dropped": int(value(after, "her_os_wake_frames_dropped") - value(before, "her_os_wake_frames_dropped")),
         "handling_mean_ms": round(1000 * total / max(1, handling[-1][1]), 3),
         "handling_p50_ms_at_most": quantile_ms(handling, 0.5),
         "handling_p99_ms_at_most": quantile_ms(handling, 0.99),
@@ -138,7 +172,7 @@ def _wait_ready(port: int) -> None:
 
 
 def main() -> None:
-    """Measure idle and loaded, and write both."""
+    """Measure alone and beside both kinds of load, and write all three."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--busy", type=int, default=os.cpu_count() or 2, help="busy processes beside it")
@@ -146,6 +180,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     rows = [measure(options.seconds, load, options.speech) for load in (0, options.busy)]
+    rows.append(asyncio.run(measure_family(options.seconds, options.speech)))
     out = options.out or ROOT / "benchmark-results" / f"wake-frames-{date.today()}.json"
     out.write_text(json.dumps(rows, indent=1) + "\n")
     print(json.dumps(rows, indent=1))

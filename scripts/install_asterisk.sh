@@ -26,7 +26,7 @@ mirrors() {
     grep -hsoE '^deb .*' /etc/apt/sources.list /etc/apt/sources.list.d/*.list | grep -oE 'https?://[^ ]+/debian/?' || true
     echo http://deb.debian.org/debian
 }
-mirror=$(mirrors | head -n 1)
+mirror=$(mirrors | sed -n 1p)
 say "installing Asterisk from Debian sid into $root (550 MB, some minutes)"
 rm -rf -- "$root.part"
 mkdir -p -- "$(dirname -- "$root")"

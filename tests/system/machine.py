@@ -11,7 +11,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SANDBOX = ROOT / "scripts" / "systemd-sandbox"
-DAEMONS = ("llm", "stt", "tts", "wake", "phone")
+DAEMONS = ("llm", "stt", "tts", "stt-batch", "wake", "phone")
 CALL = ("/usr/local/bin/her-os", "call", "--to", "sip:her@127.0.0.1", "--json", "--duration")
 """A call of the test phone; the number of seconds is to follow."""
 
