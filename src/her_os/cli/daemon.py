@@ -14,6 +14,7 @@ from her_os.contracts.errors import ConfigError
 from her_os.daemons.mistakes import refuse_mistakes
 from her_os.service.http_daemon import run_daemon
 from her_os.service.logging import setup_logging
+from her_os.service.memory_arenas import share_memory_arenas
 from her_os.service.parent_death import die_with_parent
 from her_os.settings import load_secrets, load_settings
 from her_os.settings.positions import located
@@ -42,6 +43,7 @@ def daemon(
     """Run one daemon in the foreground until SIGTERM or Ctrl-C."""
     if die_with is not None:
         die_with_parent(die_with)
+    share_memory_arenas()
     setup_logging(name.value, os.environ.get("HER_OS_LOG_LEVEL", "INFO").strip().upper())
 
     module_name = name.value.replace("-", "_")

@@ -23,7 +23,8 @@ EMBEDDED = "embedded"
 EMBEDDED_FILE = "her-os-embedded.gguf"
 CACHE_REUSE_TOKENS = 32
 """Shortest stretch of a changed prompt that is taken from the cache by shifting it."""
-CACHE_RAM_MIB = 256
+CACHE_RAM_MIB = 0
+"""Prompts of calls that are over would be kept there and never asked for again: each call has a slot of its own."""
 _NEWER_FLAGS = {
     "--cache-ram": 1,
     "--cache-reuse": 1,

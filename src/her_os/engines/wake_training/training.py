@@ -32,7 +32,8 @@ from her_os.engines.wake_training.trial import (
 )
 from her_os.engines.wake_training.voices import Speaker, say, sounds_like, speakers
 
-_FLITE_SHARE = 0.4
+_NATURAL_SHARE = 0.4
+"""So much is said by flite and pico: few voices, but nearer to a person's than espeak-ng's many."""
 _TOGETHER = 3
 """Networks of each stage, trained apart: what fools one seldom fools the others."""
 _REAL_ROUNDS = 2
@@ -93,9 +94,9 @@ class _Workshop:
     # --- sounds -------------------------------------------------------------------------------
 
     def _someone(self, part: str) -> Speaker:
-        flite = [voice for voice in self._voices[part] if voice.engine == "flite"]
-        others = [voice for voice in self._voices[part] if voice.engine != "flite"]
-        return self._random.choice(flite if flite and self._random.random() < _FLITE_SHARE else others or flite)
+        natural = [voice for voice in self._voices[part] if voice.engine != "espeak"]
+        others = [voice for voice in self._voices[part] if voice.engine == "espeak"]
+        return self._random.choice(natural if natural and self._random.random() < _NATURAL_SHARE else others or natural)
 
     def _said(self, part: str, count: int, real: list[Wave]) -> Said:
         phrases: list[tuple[str, Wave]] = []

@@ -1,14 +1,22 @@
-"""The voices that can be had offline: flite's, and espeak-ng's languages with its many speakers, speeds and pitches."""
+"""The voices that can be had offline: flite's, pico's where it is installed, and espeak-ng's many speakers.
+
+Each speaks at ever new speed and pitch, and through a longer or shorter vocal tract; espeak-ng's also in seven accents.
+"""
 
 from __future__ import annotations
 
 import ctypes as c
 import random
+import subprocess
+import tempfile
 import threading
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from shutil import which
 from typing import Any
+from wave import open as wave_file
+from xml.sax.saxutils import escape
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +34,9 @@ _LANGUAGES = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-029", "en-gb
 _NO_PEOPLE = ("robosoft", "unirobot", "demonic", "whisper", "croak", "storm", "fast", "klatt6")
 _RATE, _PITCH, _RANGE = 1, 3, 4
 """espeak_PARAMETER of espeak-ng's speak_lib.h."""
-_SPEEDS = (0.84, 0.88, 0.92, 0.96, 1.0, 1.04, 1.08, 1.12, 1.16)
-"""Played so much faster, in steps that resample well: a longer or shorter vocal tract. The tempo is set apart."""
+_SPEEDS = (0.8, 1.2)
+"""Played so much faster: a shorter vocal tract. The tempo is set apart."""
+_PICO_LANGUAGES = ("en-US", "en-GB")
 _ESPEAK_PARTS = ("learn", "choose", "learn", "try", "learn", "learn", "learn", "learn", "try", "learn")
 _FLITE_PITCH_HZ = {"rms": 95.0, "slt": 165.0, "kal16": 100.0, "awb": 125.0}
 
@@ -45,21 +54,27 @@ def speakers() -> list[Speaker]:
     """All of them; about a fifth is only tried on, the assistant's own voice among it, and a tenth only chooses."""
     names = FLITE_VOICES if flite_is_installed() else ()
     flite = [Speaker("flite", name, "try" if name == FLITE_VOICES[0] else "learn") for name in names]
+    pico = [Speaker("pico", name, "learn") for name in _PICO_LANGUAGES] if which("pico2wave") else []
     espeak = [
-        Speaker("espeak", f"{_LANGUAGES[index % len(_LANGUAGES)]}+{person}", _ESPEAK_PARTS[index % len(_ESPEAK_PARTS)])
+        Speaker("espeak", person, _ESPEAK_PARTS[index % len(_ESPEAK_PARTS)])
         for index, person in enumerate(_espeak_people())
     ]
-    return flite + espeak
+    return flite + pico + espeak
 
 
 def say(speaker: Speaker, text: str, rng: random.Random) -> Wave:
     """`text` in this voice, a little different each time, without the silence around it."""
-    speed = rng.choice(_SPEEDS)
+    speed = rng.uniform(*_SPEEDS)
     if speaker.engine == "flite":
         pitch_hz = _FLITE_PITCH_HZ[speaker.name] * rng.uniform(0.8, 1.25)
         wave, rate = _say_flite(speaker.name, text, stretch=speed * rng.uniform(0.8, 1.25), pitch_hz=pitch_hz)
+    elif speaker.engine == "pico":
+        wave, rate = _say_pico(
+            speaker.name, text, pitch=rng.randint(75, 140), speed=round(rng.uniform(80, 125) / speed)
+        )
     else:
-        wave, rate = _say_espeak(speaker.name, text, rng.randint(115, 215), rng.randint(25, 75), rng.randint(25, 75))
+        voice = f"{rng.choice(_LANGUAGES)}+{speaker.name}"
+        wave, rate = _say_espeak(voice, text, rng.randint(115, 215), rng.randint(20, 80), rng.randint(20, 80))
     return _trimmed(_resampled(samples(wave).astype(np.float32), CONVERSATION_RATE / (rate * speed)))
 
 
@@ -94,6 +109,16 @@ def _say_flite(voice: str, text: str, *, stretch: float, pitch_hz: float) -> tup
     _flite().set_manner(voice, stretch=stretch, pitch_hz=pitch_hz)
     _flite().synthesize(text, voice, threading.Event(), chunks.append)
     return b"".join(chunks), _flite().sample_rate
+
+
+def _say_pico(language: str, text: str, *, pitch: int, speed: int) -> tuple[bytes, int]:
+    """Pitch and speed in percent."""
+    told = f'<pitch level="{pitch}"><speed level="{speed}">{escape(text)}</speed></pitch>'
+    with tempfile.NamedTemporaryFile(suffix=".wav") as file:
+        command = [which("pico2wave") or "pico2wave", "-l", language, "-w", file.name, told]
+        subprocess.run(command, check=True, timeout=20)  # noqa: S603 - our own words
+        with wave_file(file.name) as spoken:
+            return spoken.readframes(spoken.getnframes()), spoken.getframerate()
 
 
 def _say_espeak(voice: str, text: str, rate: int, pitch: int, pitch_range: int) -> tuple[bytes, int]:

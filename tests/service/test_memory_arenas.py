@@ -1,0 +1,36 @@
+"""Threads that allocate share two heaps."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+ALLOCATE = """
+import ctypes, sys, threading
+from her_os.service.memory_arenas import share_memory_arenas
+if sys.argv[1] == "shared":
+    share_memory_arenas()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+both = threading.Barrier(6)
+def work():
+    both.wait()
+    libc.malloc(1_000)
+    both.wait()
+threads = [threading.Thread(target=work) for _ in range(6)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+libc.malloc_stats()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mallopt is glibc's")
+def test_six_threads_share_two_heaps() -> None:
+    def arenas(how: str) -> int:
+        done = subprocess.run([sys.executable, "-c", ALLOCATE, how], capture_output=True, text=True, check=True)
+        return done.stderr.count("Arena ")
+
+    assert arenas("shared") == 2
+    assert arenas("apart") > 2
