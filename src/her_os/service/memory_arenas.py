@@ -1,7 +1,8 @@
 """Few heaps for many threads: glibc gives each thread that allocates a heap of its own, and keeps what it once held.
 
 A phone loop starts threads for every call; with glibc's default of eight heaps a core it grew by 25 MiB from 88 over 54
-calls, with two by 4 over 36 (`scripts/soak.py`). `mallopt(3)`; the environment's MALLOC_ARENA_MAX still wins where it is set.
+calls, with two by 4 over 36 (`scripts/soak.py`). See `mallopt(3)`; the environment's MALLOC_ARENA_MAX wins where it is
+set.
 """
 
 from __future__ import annotations
