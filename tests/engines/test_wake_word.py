@@ -21,7 +21,7 @@ from her_os.engines.wake_training.classifier import Recipe, merge, train, untrai
 from her_os.engines.wake_training.examples import Said, Tracks
 from her_os.engines.wake_training.phrases import near_misses
 from her_os.engines.wake_training.recorded_features import RecordedFeatures
-from her_os.engines.wake_training.trial import Trial, answers, choose_thresholds
+from her_os.engines.wake_training.trial import Trial, answers, choose_threshold
 from her_os.engines.wake_training.voices import sounds_like, speakers
 from her_os.settings import Settings
 from tests.speech import silence
@@ -90,9 +90,9 @@ def test_what_is_trained_can_be_written_and_read(tmp_path: Path) -> None:
     )
     assert network(good).mean() > 0.9 > 0.1 > network(bad).mean()
     np.testing.assert_allclose(merge([network, network])(good), network(good), atol=1e-5)
-    save_head(tmp_path / "head.npz", Head("hey you", network, network, 0.5, 0.6))
+    save_head(tmp_path / "head.npz", Head("hey you", network, network, 0.5))
     read = load_head(tmp_path / "head.npz")
-    assert (read.phrase, read.threshold, read.second_threshold) == ("hey you", 0.5, 0.6)
+    assert (read.phrase, read.threshold) == ("hey you", 0.5)
     np.testing.assert_allclose(read.first(good), network(good), atol=0.01)
 
 
@@ -106,19 +106,19 @@ def test_recordings_have_the_very_features_of_a_stream(speak: Speak) -> None:
     np.testing.assert_array_equal(at_once.mels, np.concatenate([step.mels for step in one_by_one]))
 
 
-def test_thresholds_are_the_strictest_that_still_hear_the_phrases() -> None:
+def test_the_threshold_is_the_strictest_that_still_hears_the_phrases() -> None:
     tracks = Tracks(np.zeros((200, 96), np.float32), np.zeros((200, 8, 32), np.float32), [0])
     windows = tracks.windows
     said = Said(tracks, [50, 100, 150], ["a"] * 3)
-    scores = np.zeros(len(windows), np.float32)
+    scores = np.full(len(windows), -5, np.float32)
     for end in said.ends:
-        scores[(windows >= end) & (windows <= end + 3)] = 0.96
-    talk = np.full(len(windows), 0.1, np.float32)
-    talk[40:44] = 0.93
-    heard, other = Trial(tracks, windows, scores, scores), Trial(tracks, windows, talk, talk)
-    assert answers(said, heard.events(0.5, 0.5)) == [1, 1, 1]
-    assert len(other.events(0.9, 0.9)) == 1
-    assert choose_thresholds(said, heard, other) == (0.95, 0.95)
+        scores[windows == end + 1] = 3.2  # 0.96
+    talk = np.full(len(windows), -2, np.float32)
+    talk[40] = 2.6  # 0.93
+    heard, other = (Trial(windows, each, each, 0.1) for each in (scores, talk))
+    assert answers(said, heard.events(0.5)) == [1, 1, 1]
+    assert len(other.events(0.9)) == 1
+    assert choose_threshold(said, heard, other) == 0.96
 
 
 def test_voices_are_held_out_and_near_misses_can_be_told_apart() -> None:

@@ -1,7 +1,8 @@
 """A head of our own: two small networks that know one phrase, in one .npz file of numbers.
 
 The first looks at the last 16 embeddings (about 2 s), the second at the spectrogram itself (1.28 s, without its
-loudness and its colour). They were trained apart and see different things, so what fools one seldom fools both.
+loudness and its colour). They were trained apart and see different things, so what fools one seldom fools both: their
+log odds are added, and averaged over a few windows.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ WINDOW = 16
 """Steps of 80 ms."""
 _POOL = 4
 """Mel frames averaged, so that a speaker's tempo matters less."""
-FORMAT = 1
+SECOND_WEIGHT = 1.5
+"""Of the second network's log odds beside the first one's."""
+AVERAGED = 4
+"""Windows, one each 80 ms, that decide together."""
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -35,22 +40,35 @@ class Network:
     out: NDArray[np.float32]
     out_bias: NDArray[np.float32]
 
-    def __call__(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, inputs) -> (n,) probabilities."""
+    def log_odds(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, inputs) -> (n,)."""
         normal = np.clip((inputs - self.mean) * self.scale, -5, 5)
         logits = np.maximum(normal @ self.hidden + self.hidden_bias, 0) @ self.out + self.out_bias
-        return (1 / (1 + np.exp(-np.clip(logits, -30, 30)))).astype(np.float32)
+        return np.clip(logits, -14, 14).astype(np.float32)
+
+    def __call__(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, inputs) -> (n,) probabilities."""
+        return probability(self.log_odds(inputs))
 
 
 @dataclass(frozen=True)
 class Head:
-    """What is known of one phrase. Thresholds are probabilities of the two networks."""
+    """What is known of one phrase. `threshold`: the probability of both together that wakes."""
 
     phrase: str
     first: Network
     second: Network
     threshold: float
-    second_threshold: float
+
+
+def probability(log_odds: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The logistic function."""
+    return (1 / (1 + np.exp(-log_odds))).astype(np.float32)
+
+
+def together(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Log odds of both networks as one."""
+    return ((first + SECOND_WEIGHT * second) / (1 + SECOND_WEIGHT)).astype(np.float32)
 
 
 def embedding_inputs(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -75,7 +93,6 @@ def save_head(file: Path, head: Head) -> None:
         "format": FORMAT,
         "phrase": head.phrase,
         "threshold": head.threshold,
-        "second_threshold": head.second_threshold,
     }
     fresh = file.with_name(file.name + ".new.npz")
     np.savez_compressed(fresh, **arrays)
@@ -89,8 +106,7 @@ def load_head(file: Path) -> Head:
             if int(found["format"]) != FORMAT:
                 raise ConfigError(f"is of format {found['format']}; train it again: her-os wake train", file=str(file))
             first, second = (_network(found, name) for name in ("first", "second"))
-            thresholds = float(found["threshold"]), float(found["second_threshold"])
-            return Head(str(found["phrase"]), first, second, *thresholds)
+            return Head(str(found["phrase"]), first, second, float(found["threshold"]))
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror or error}", file=str(file)) from error
     except (KeyError, ValueError, zipfile.BadZipFile) as error:

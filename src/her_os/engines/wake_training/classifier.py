@@ -23,12 +23,12 @@ class Recipe:
 
     steps: int = 2_500
     rate: float = 1e-3
-    decay: float = 0.02
-    dropout: float = 0.25
+    decay: float = 0.2
+    dropout: float = 0.4
 
 
 def untrained(
-    mean: NDArray[np.float32], scale: NDArray[np.float32], rng: np.random.Generator, hidden: int = 48
+    mean: NDArray[np.float32], scale: NDArray[np.float32], rng: np.random.Generator, hidden: int = 64
 ) -> Network:
     """Random weights. Inputs are brought to mean 0 by `mean` and to deviation 1 by `scale`."""
     size = mean.size

@@ -20,7 +20,7 @@ class Plan:
     unheard_speech: Sequence[Path] = ()
     """Only tested on."""
     music: Sequence[Path] = ()
-    said: int = 6_000
+    said: int = 9_000
     near: int = 5_000
     talk: int = 2_500
     speech_minutes: int = 90

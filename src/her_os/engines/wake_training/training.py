@@ -1,6 +1,6 @@
 """From a phrase to a head: speak it, put it into rooms, learn it from other talk, and try it on what was held out.
 
-Voices and speech have three parts: one is learnt from, a second chooses the thresholds, a third is only tried on.
+Voices and speech have three parts: one is learnt from, a second chooses the threshold, a third is only tried on.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from her_os.engines.wake_training.trial import (
     Inputs,
     Trial,
     answers,
-    choose_thresholds,
+    choose_threshold,
     first_inputs,
     listen,
     score,
@@ -36,7 +36,7 @@ _NATURAL_SHARE = 0.4
 """So much is said by flite and pico: few voices, but nearer to a person's than espeak-ng's many."""
 _TOGETHER = 3
 """Networks of each stage, trained apart: what fools one seldom fools the others."""
-_REAL_ROUNDS = 2
+_REAL_ROUNDS = 8
 """Real speech is heard so often, each time in other rooms."""
 
 
@@ -75,14 +75,14 @@ class _Workshop:
             said = join_said([said, household[0]])
         tell("listening to what sounds like it, and to talk")
         talk = self._talk("learn", 1.0, real["learn"] * _REAL_ROUNDS)
-        talk_to_choose = self._talk("choose", 0.15, real["choose"] * _REAL_ROUNDS)
+        talk_to_choose = self._talk("choose", 0.15, real["choose"] * 2)
         tell(f"learning from {len(said.ends)} phrases and {join(list(talk.values())).hours:.1f} h of other talk")
         networks = self._learn(said, join(list(talk.values())))
-        tell("choosing thresholds, and trying it on voices and speech that were held out")
-        thresholds = choose_thresholds(
+        tell("choosing a threshold, and trying it on voices and speech that were held out")
+        threshold = choose_threshold(
             to_choose, listen(*networks, to_choose.tracks), listen(*networks, join(list(talk_to_choose.values())))
         )
-        head = Head(plan.phrase, *networks, *thresholds)
+        head = Head(plan.phrase, *networks, threshold)
         report = Report()
         _count_hits(report, head, to_try)
         if household is not None:
@@ -192,11 +192,11 @@ class _Workshop:
                 lambda windows: inputs(tracks, windows),
                 hard,
                 self._rng,
-                Recipe(steps=1_500 if round_ == 0 else 1_000),
+                Recipe(steps=2_500 if round_ == 0 else 1_500),
             )
             if round_ < 2:
                 scores = score(network, inputs, tracks, others)
-                worst = others[np.argsort(scores)[-max(500, len(others) // 50) :]]
+                worst = others[np.argsort(scores)[-max(500, len(others) // 30) :]]
                 some = self._rng.choice(others, min(len(others), 2 * len(worst)), replace=False)
                 hard = np.concatenate((worst, some))
         self._plan.say("one network more")
@@ -205,7 +205,7 @@ class _Workshop:
 
 def _count_hits(report: Report, head: Head, said: Said) -> None:
     trial = listen(head.first, head.second, said.tracks)
-    events = trial.events(head.threshold, head.second_threshold)
+    events = trial.events(head.threshold)
     for name, answer in zip(said.names, answers(said, events), strict=True):
         hit, count = report.hits.get(name, (0, 0))
         report.hits[name] = (hit + (answer is not None), count + 1)
@@ -213,9 +213,8 @@ def _count_hits(report: Report, head: Head, said: Said) -> None:
 
 
 def _count_alarms(report: Report, head: Head, kind: str, trial: Trial) -> None:
-    events = trial.events(head.threshold, head.second_threshold)
-    report.false_alarms[kind] = (len(events), trial.tracks.hours)
-    report.first_stage_alarms[kind] = len(trial.events(head.threshold))
+    report.false_alarms[kind] = (len(trial.events(head.threshold)), trial.hours)
+    report.first_stage_alarms[kind] = len(trial.events(head.threshold, first_alone=True))
 
 
 def _read(file: Path) -> Wave:

@@ -1,4 +1,4 @@
-"""How often a head wakes on sounds, counted as the engine counts, and the thresholds that suit it."""
+"""How often a head wakes on sounds, counted as the engine counts, and the threshold that suits it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from her_os.engines.wake_head import WINDOW, Network, embedding_inputs, mel_inputs
-from her_os.engines.wake_openwakeword import IN_A_ROW, OF, REST_STEPS
+from her_os.engines.wake_head import AVERAGED, WINDOW, Network, embedding_inputs, mel_inputs, probability, together
+from her_os.engines.wake_openwakeword import REST_STEPS
 from her_os.engines.wake_training.examples import Said, Tracks
 
 _BLOCK = 4_096
-_THRESHOLDS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995)
-_HITS_WANTED = 0.97
+_NEVER = -30
+"""Log odds of what cannot be asked."""
+_THRESHOLDS = tuple(percent / 100 for percent in range(20, 100, 2))
+_HITS_WANTED = 0.95
 _EARLIEST, _LATEST = -3, 5
 """A phrase is heard by a hit so many steps from its end."""
 Inputs = Callable[[Tracks, NDArray[np.int64]], NDArray[np.float32]]
@@ -31,41 +33,47 @@ def second_inputs(tracks: Tracks, windows: NDArray[np.int64]) -> NDArray[np.floa
 
 
 def score(network: Network, inputs: Inputs, tracks: Tracks, windows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """A probability for each window, in pieces that fit into memory."""
-    blocks = [network(inputs(tracks, windows[at : at + _BLOCK])) for at in range(0, len(windows), _BLOCK)]
+    """Log odds for each window, in pieces that fit into memory."""
+    blocks = [network.log_odds(inputs(tracks, windows[at : at + _BLOCK])) for at in range(0, len(windows), _BLOCK)]
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What both networks said of every window of some tracks."""
+    """What a head made of every window of some tracks: log odds, averaged as the engine does."""
 
-    tracks: Tracks
     windows: NDArray[np.int64]
-    first: NDArray[np.float32]
-    second: NDArray[np.float32]
+    both: NDArray[np.float32]
+    first_alone: NDArray[np.float32]
+    hours: float
 
-    def events(self, threshold: float, second_threshold: float = 0.0) -> list[int]:
-        """The windows at which a head with these thresholds wakes (the second is 0: the first stage alone)."""
-        over = (self.first >= threshold) & (self.second >= second_threshold)
+    def events(self, threshold: float, *, first_alone: bool = False) -> list[int]:
+        """The windows at which it wakes; `threshold` is a probability."""
+        scores = probability(self.first_alone if first_alone else self.both)
         found: list[int] = []
-        for at in np.flatnonzero(over):
-            if over[max(0, at - OF + 1) : at + 1].sum() >= IN_A_ROW and (
-                not found or self.windows[at] - found[-1] >= REST_STEPS
-            ):
-                found.append(int(self.windows[at]))
+        for at in self.windows[scores >= threshold].tolist():
+            if not found or at - found[-1] >= REST_STEPS:
+                found.append(at)
         return found
 
 
 def listen(first: Network, second: Network, tracks: Tracks) -> Trial:
     """Both networks on all of `tracks`."""
     windows = tracks.windows
-    return Trial(
-        tracks,
-        windows,
-        score(first, first_inputs, tracks, windows),
-        score(second, second_inputs, tracks, windows),
-    )
+    of_first = score(first, first_inputs, tracks, windows)
+    of_second = score(second, second_inputs, tracks, windows)
+    both = together(of_first, of_second)
+    return Trial(windows, _averaged(windows, both), _averaged(windows, of_first), tracks.hours)
+
+
+def _averaged(windows: NDArray[np.int64], log_odds: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Over the last windows; where there are not so many in a row, nothing wakes."""
+    out = np.full(log_odds.shape, _NEVER, np.float32)
+    if len(log_odds) >= AVERAGED:
+        mean = np.convolve(log_odds, np.full(AVERAGED, 1 / AVERAGED))[AVERAGED - 1 : len(log_odds)]
+        in_a_row = windows[AVERAGED - 1 :] - windows[: 1 - AVERAGED] == AVERAGED - 1
+        out[AVERAGED - 1 :][in_a_row] = mean[in_a_row]
+    return out
 
 
 def answers(said: Said, events: list[int]) -> list[int | None]:
@@ -78,11 +86,11 @@ def answers(said: Said, events: list[int]) -> list[int | None]:
     return out
 
 
-def choose_thresholds(said: Said, heard: Trial, talk: Trial) -> tuple[float, float]:
-    """The pair with the fewest false alarms of those that hear nearly every phrase; of those the strictest."""
+def choose_threshold(said: Said, heard: Trial, talk: Trial) -> float:
+    """The one with the fewest false alarms of those that hear nearly every phrase; of those the strictest."""
 
-    def judge(pair: tuple[float, float]) -> tuple[float, int, float]:
-        hits = 1 - answers(said, heard.events(*pair)).count(None) / max(1, len(said.ends))
-        return (min(hits, _HITS_WANTED), -len(talk.events(*pair)), sum(pair))
+    def judge(threshold: float) -> tuple[float, int, float]:
+        hits = 1 - answers(said, heard.events(threshold)).count(None) / max(1, len(said.ends))
+        return (min(hits, _HITS_WANTED), -len(talk.events(threshold)), threshold)
 
-    return max([(first, second) for first in _THRESHOLDS for second in _THRESHOLDS], key=judge)
+    return max(_THRESHOLDS, key=judge)
