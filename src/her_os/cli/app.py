@@ -13,7 +13,14 @@ from dataclasses import dataclass
 import typer
 
 from her_os import __version__
-from her_os.cli.examples import CALL_EXAMPLES, CONFIG_EXAMPLES, FIRST_STEPS, PHONE_EXAMPLES, RUN_EXAMPLES
+from her_os.cli.examples import (
+    CALL_EXAMPLES,
+    CONFIG_EXAMPLES,
+    FIRST_STEPS,
+    MODELS_EXAMPLES,
+    PHONE_EXAMPLES,
+    RUN_EXAMPLES,
+)
 from her_os.cli.help import HELP_OPTIONS, as_it_is, explain
 from her_os.contracts.errors import ConfigError, HerOsError
 
@@ -46,6 +53,9 @@ COMMANDS = (
     Command("calls", "her_os.cli.calls:app", "The call log: list calls, show one, search what was said."),
     Command("transcribe", "her_os.cli.transcribe:transcribe", "Turn recordings into transcripts and summaries."),
     Command("recordings", "her_os.cli.recordings:app", "Remove old calls with all of their traces."),
+    Command(
+        "models", "her_os.cli.models:app", "The models on this machine: list, pull, verify, remove.", MODELS_EXAMPLES
+    ),
     Command("wake", "her_os.cli.wake:app", "The wake word of the room: train one of your own."),
     Command("mail", "her_os.cli.mail:app", "Completion mail: try the server, list and send what waits."),
     Command("smoke", "her_os.cli.smoke:smoke", "Check a real synthesis byte by byte: can it be heard?"),

@@ -47,6 +47,18 @@ PHONE_EXAMPLES = (
     "A phone on this machine needs no account.",
 )
 
+MODELS_EXAMPLES = (
+    "Examples:",
+    "  her-os models list                        what there is, what is here",
+    "  her-os models pull qwen2.5-1.5b-instruct  then name it as llm.model",
+    "  her-os models verify                      read all that is here and compare",
+    "  her-os models import /media/stick         from a stick, without a network",
+    "",
+    "A download that broke off goes on where it was. docs/MODELS.md tells of entries",
+    "of your own. Exit status: 1 it could not be had or is damaged, 78 there is no",
+    "such model, or nobody could be asked about its licence.",
+)
+
 CONFIG_EXAMPLES = (
     "Examples:",
     "  her-os config check                    every mistake with its line",

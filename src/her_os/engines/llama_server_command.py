@@ -17,6 +17,7 @@ from pathlib import Path
 
 from her_os.contracts.errors import ConfigError
 from her_os.service.auth import is_loopback
+from her_os.service.model_store.stored import advice_for, gguf_in, stored_folder
 from her_os.settings import Settings
 
 EMBEDDED = "embedded"
@@ -165,7 +166,12 @@ def _model_file(settings: Settings) -> Path:
         advice = "the installation is incomplete; install her-os again, or train it: scripts/train_embedded_model.py"
     else:
         file = settings.resolve(Path(settings.llm.model))
-        advice = "give the path of a GGUF file, or `embedded` for the tiny model that ships with her-os"
+        advice = advice_for(settings, settings.llm.model, "llm") or (
+            "give the path of a GGUF file, a name of `her-os models list`, or `embedded` for the tiny model that "
+            "ships with her-os"
+        )
+        if not file.is_file() and (folder := stored_folder(settings, settings.llm.model, "llm")):
+            file = gguf_in(folder) or folder / "model.gguf"
     if not file.is_file():
         raise ConfigError(f"there is no file {file}; {advice}", file=settings.source, field="llm.model")
     return file

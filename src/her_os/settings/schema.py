@@ -130,7 +130,7 @@ class SpeechToText(Section, frozen=True):
     `model` to `worker_memory_mb` belong."""
     language: str = "en"
     model: str = ""
-    """A folder (anything with a slash), or a name the engine can fetch; empty: the engine's default."""
+    """A folder (anything with a slash), or a name: of the model store, or one it can fetch; empty: its default."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compute_type: str = "auto"
     """How numbers are kept, as CTranslate2 names it."""
@@ -151,7 +151,7 @@ class SpeechToTextBatch(Section, frozen=True):
     port: Port = 11438
     engine: str = "pocketsphinx"
     model: str = ""
-    """A folder (anything with a slash), or a name the engine can fetch; empty: the engine's default."""
+    """A folder (anything with a slash), or a name: of the model store, or one it can fetch; empty: its default."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compute_type: str = "default"
     """How numbers are kept, e.g. `int8` or `float16`, as CTranslate2 names it."""
@@ -190,7 +190,7 @@ class LanguageModel(Section, frozen=True):
     server_binary: str = ""
     """Path of llama-server; empty: the one on PATH, then the cached build, then the xllamacpp wheel."""
     model: str = "embedded"
-    """`embedded`, or the path of a GGUF file."""
+    """`embedded`, the path of a GGUF file, or the name of a model in the store."""
     context_tokens: Positive = 4096
     """Of each call; the server is started with this times `phone.max_calls`."""
     threads: Positive = 1
@@ -238,7 +238,7 @@ class Transcripts(Section, frozen=True):
     engine: str = ""
     """Recogniser of recordings; empty: the one of `stt.engine`."""
     model: str = ""
-    """Its model: a folder (anything with a slash), or a name the engine can fetch; empty: the engine's default."""
+    """Its model: a folder (anything with a slash), or a name: in the model store, else one the engine can fetch."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compute_type: str = "default"
     """How numbers are kept, e.g. `int8` or `float16`, as CTranslate2 names it."""
@@ -302,6 +302,17 @@ class Mail(Section, frozen=True):
             raise ValueError("`user` needs `security: starttls` or `tls`: a password is never sent in the clear")
 
 
+class Models(Section, frozen=True):
+    """The model store: where models are kept and come from. Engines name a model in their own sections."""
+
+    folder: str = ""
+    """Empty: `model-store` in the cache directory."""
+    catalogue: Path = Path("models.yaml")
+    """Entries of the owner's, beside those that ship."""
+    hub: Annotated[str, Meta(pattern=r"^https?://")] = "https://huggingface.co"
+    """Where `repository` of an entry is; a mirror speaks the same way."""
+
+
 class Environment(Section, frozen=True):
     """Flags of the environment, read once at start. A change needs a restart."""
 
@@ -327,6 +338,7 @@ class Settings(Section, frozen=True):
     wake: WakeWord = field(default_factory=WakeWord)
     transcripts: Transcripts = field(default_factory=Transcripts)
     mail: Mail = field(default_factory=Mail)
+    models: Models = field(default_factory=Models)
     loader: Loader = field(default_factory=Loader)
     services: Services = field(default_factory=Services)
     contacts: Path = Path("contacts.yaml")
