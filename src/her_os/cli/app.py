@@ -19,6 +19,7 @@ from her_os.cli.examples import (
     FIRST_STEPS,
     MODELS_EXAMPLES,
     PHONE_EXAMPLES,
+    PREFLIGHT_EXAMPLES,
     RUN_EXAMPLES,
 )
 from her_os.cli.help import HELP_OPTIONS, as_it_is, explain
@@ -60,6 +61,12 @@ COMMANDS = (
     Command("mail", "her_os.cli.mail:app", "Completion mail: try the server, list and send what waits."),
     Command("smoke", "her_os.cli.smoke:smoke", "Check a real synthesis byte by byte: can it be heard?"),
     Command("validate", "her_os.cli.validate:validate", "Record a live call; three good ones let barge-in be trusted."),
+    Command(
+        "preflight",
+        "her_os.cli.preflight:preflight",
+        "Is this machine ready for a first call? Nine gates.",
+        PREFLIGHT_EXAMPLES,
+    ),
     Command("config", "her_os.cli.config:app", "Check the configuration, or show what is in force.", CONFIG_EXAMPLES),
     Command("install", "her_os.cli.install:install", "Install or upgrade her-os as systemd units; needs root."),
     Command("uninstall", "her_os.cli.install:uninstall", "Take the systemd units away again; needs root."),

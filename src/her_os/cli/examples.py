@@ -47,6 +47,17 @@ PHONE_EXAMPLES = (
     "A phone on this machine needs no account.",
 )
 
+PREFLIGHT_EXAMPLES = (
+    "Examples:",
+    "  her-os preflight                 stops at the first gate that is not passed",
+    "  her-os preflight --all --json    every gate, for programs",
+    "  her-os preflight --quick         without what measures",
+    "  her-os preflight --only 0.8      measure the cancel floor again",
+    "",
+    "Exit status: 0 all passed, 40 + n: gate 0.n was not (43: model files), 78 the",
+    "configuration cannot be read.",
+)
+
 MODELS_EXAMPLES = (
     "Examples:",
     "  her-os models list                        what there is, what is here",

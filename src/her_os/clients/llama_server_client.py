@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -30,6 +30,9 @@ class LlamaServerClient:
 
     A reply pinned to a slot that an earlier cancel left busy goes to whichever slot is free first: the server
     holds it back until there is one, so nothing here has to poll.
+
+    `floor_s`: how long this machine's model needs to be free after a cancel, as measured; the budget is that and
+    `release_budget_ms`. `more`: further fields of each request.
     """
 
     def __init__(
@@ -39,12 +42,17 @@ class LlamaServerClient:
         *,
         observer: ReleaseObserver | None = None,
         registry: CollectorRegistry | None = None,
+        floor_s: float = 0.0,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
-        self._settings, self._api_key = settings, api_key
+        self._settings, self._api_key, self._more = settings, api_key, dict(more or {})
         self._streams = 0
         self.metrics = ReleaseMetrics(registry)
         self.releases = SlotReleaseWatch(
-            self._is_busy, budget_s=settings.release_budget_ms / 1000, metrics=self.metrics, observer=observer
+            self._is_busy,
+            budget_s=floor_s + settings.release_budget_ms / 1000,
+            metrics=self.metrics,
+            observer=observer,
         )
 
     async def close(self) -> None:
@@ -122,4 +130,4 @@ class LlamaServerClient:
         }
         if tools:
             request["tools"] = chat_tools(tools)
-        return request
+        return request | self._more
