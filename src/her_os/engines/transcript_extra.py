@@ -30,7 +30,7 @@ def import_extra(module: str, extra: str, wishes: RecogniserWishes) -> ModuleTyp
 
 def _not_installed(extra: str, wishes: RecogniserWishes) -> ConfigError:
     return ConfigError(
-        f"is {extra!r}, which is not installed here; run scripts/engine_environment.sh {extra}, which says what to "
+        f"is {extra!r}, which is not installed here; run `her-os install --engine {extra}`, which says what to "
         f"write into {wishes.section}.python",
         file=wishes.settings.source,
         field=wishes.engine_field,
