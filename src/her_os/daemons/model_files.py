@@ -28,6 +28,8 @@ def _files(name: str, settings: Settings) -> tuple[list[Path], list[Path]]:
     """Models, and tokenizers or dictionaries. A service that is not ours has none that we know."""
     if getattr(settings.services, name).cmd:
         return [], []
+    if name == "llm" and settings.llm.remote:
+        return [], []
     if name == "llm":
         from her_os.engines.llama_server_command import server_options
 

@@ -83,7 +83,11 @@ class PhoneDaemon:
         synthesizer = await held.enter_async_context(TtsClient(f"http://{tts.host}:{tts.port}", secrets.tts_token))
         floor_s = cancel_floor_s(settings)
         model = LlamaServerClient(
-            settings.llm, secrets.llm_api_key, observer=ReleaseLog(), registry=self._registry, floor_s=floor_s
+            settings.llm,
+            secrets.llm_key(settings.llm.remote),
+            observer=ReleaseLog(),
+            registry=self._registry,
+            floor_s=floor_s,
         )
         held.push_async_callback(model.close)
         call_log = None

@@ -49,6 +49,8 @@ class CancelFloor(msgspec.Struct, frozen=True):
 def describe(settings: Settings) -> str:
     """What a floor depends on, in one line."""
     llm = settings.llm
+    if llm.remote:
+        return f"{llm.remote_model}, {llm.remote}"
     server = Path(llm.server_binary).name or "default server"
     return (
         f"{llm.model}, {server}, batch {llm.batch}, {llm.threads} threads, {llm.gpu_layers} GPU layers, "

@@ -182,6 +182,20 @@ class TextToSpeech(Section, frozen=True):
     max_text_chars: Positive = 4000
 
 
+class ModelFlags(Section, frozen=True):
+    """What is different for one model; what is left out stays as it is in `llm`."""
+
+    context_tokens: Positive | None = None
+    threads: Positive | None = None
+    batch: Positive | None = None
+    gpu_layers: int | None = None
+    temperature: float | None = None
+    max_tokens: Positive | None = None
+    draft_model: str | None = None
+    draft_tokens: Annotated[int, Meta(ge=0, le=64)] | None = None
+    extra_args: tuple[str, ...] | None = None
+
+
 class LanguageModel(Section, frozen=True):
     """llama-server."""
 
@@ -195,6 +209,7 @@ class LanguageModel(Section, frozen=True):
     """Of each call; the server is started with this times `phone.max_calls`."""
     threads: Positive = 1
     batch: Positive = 64
+    """Tokens of a prompt read at once; a cancel waits for about two of them."""
     gpu_layers: int = 0
     """Layers put on the GPU, 99 for all; 0: none; -1: as many as fit."""
     temperature: float = 0.0
@@ -203,7 +218,19 @@ class LanguageModel(Section, frozen=True):
     request_timeout_s: float = 10.0
     """Silence of a running request after which the server is taken for hung; it tells its progress all the time."""
     release_budget_ms: Milliseconds = 500
-    """A cancelled slot must be free after this; later is logged and counted."""
+    """A cancelled slot must be free after this, and the floor that `her-os preflight` measured; later is counted."""
+    draft_model: str = ""
+    """A small model of the same family that guesses ahead (speculative decoding): as `model`. Needs llama-server."""
+    draft_tokens: Annotated[int, Meta(ge=0, le=64)] = 0
+    """How many it guesses at most; 0: the server's default."""
+    per_model: dict[str, ModelFlags] = field(default_factory=dict[str, ModelFlags])
+    """By the name or path given as `model`: what is different for it."""
+    remote: Annotated[str, Meta(pattern=r"^(https?://[^/?#\s]+(/[^?#\s]*)?)?$")] = ""
+    """URL of a server that speaks the OpenAI API, such as `http://192.0.2.7:8000/v1`; then no model is loaded here."""
+    remote_kind: Literal["openai", "vllm", "llama.cpp"] = "openai"
+    """Which it is; `vllm` and `llama.cpp` can tell whether a cancelled reply has stopped."""
+    remote_model: str = ""
+    """Its name there; some servers need none."""
 
 
 class WakeWord(Section, frozen=True):

@@ -55,6 +55,8 @@ class Secrets(msgspec.Struct, frozen=True):
     llm_api_key: str
     phone_token: str
     loader_token: str
+    llm_remote_api_key: str = ""
+    """Of `llm.remote`; empty where it wants none."""
     mail_password: str = ""
     """Of `mail.user`; empty where none is needed."""
     trunk_passwords: dict[str, str] = {}
@@ -62,6 +64,10 @@ class Secrets(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "Secrets(...)"
+
+    def llm_key(self, remote: str) -> str:
+        """The key of the language model server in use; ours never goes to a remote one."""
+        return self.llm_remote_api_key if remote else self.llm_api_key
 
 
 def load_secrets(file: Path, environ: Mapping[str, str] | None = None) -> Secrets:
@@ -94,6 +100,7 @@ def load_secrets(file: Path, environ: Mapping[str, str] | None = None) -> Secret
     trunks = {name: value for name, value in values.items() if _TRUNK.fullmatch(name)}
     return Secrets(
         **found,
+        llm_remote_api_key=values.get("HER_OS_LLM_REMOTE_API_KEY", ""),
         mail_password=values.get("HER_OS_MAIL_PASSWORD", ""),
         trunk_passwords={_TRUNK.sub(r"\1", name).lower(): value for name, value in trunks.items()},
     )

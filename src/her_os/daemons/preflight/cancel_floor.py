@@ -49,7 +49,11 @@ _ENDLESS = {"ignore_eos": True}
 async def check(machine: Machine) -> Finding:
     """Raises GateClosed, HerOsError."""
     settings = machine.settings
-    api_key = load_secrets(machine.secrets_file).llm_api_key
+    if settings.llm.remote and settings.llm.remote_kind == "openai":
+        return Finding(
+            f"{settings.llm.remote} offers no way to see when a cancelled reply has stopped", {"floor_ms": None}
+        )
+    api_key = load_secrets(machine.secrets_file).llm_key(settings.llm.remote)
     async with _server(settings) as (llm, where):
         floor = await measure(settings, llm, api_key)
     path = write_floor(settings, floor)
@@ -69,7 +73,7 @@ async def check(machine: Machine) -> Finding:
 
 async def measure(settings: Settings, llm: LanguageModel, api_key: str, runs: int = RUNS) -> CancelFloor:
     """Cancel `runs` replies in decode and as many prompts, on the last slot. Raises HerOsError."""
-    slot = settings.phone.max_calls - 1
+    slot = -1 if llm.remote else settings.phone.max_calls - 1
     asked = msgspec.structs.replace(llm, max_tokens=llm.context_tokens, release_budget_ms=_LONGEST_WAIT_MS)
     seen = _Seen(slot)
     client = LlamaServerClient(asked, api_key, observer=seen, more=_ENDLESS)
@@ -156,6 +160,9 @@ def _spread(seconds: list[float | None]) -> Spread:
 async def _server(settings: Settings) -> AsyncGenerator[tuple[LanguageModel, str]]:
     """Where to measure, and in words: our running server, or one that lives only for this."""
     llm = settings.llm
+    if llm.remote:
+        yield llm, f"on {llm.remote}"
+        return
     if (await ask_health(llm.host, llm.port)).ready:
         yield llm, f"on the running server, port {llm.port}"
         return
@@ -184,6 +191,7 @@ def _private(settings: Settings, folder: Path) -> LanguageModel:
         port=port,
         model="embedded" if settings.llm.model == "embedded" else str(server_options(settings).model),
         server_binary=str(binary) if binary else "",
+        draft_model=str(server_options(settings).draft or ""),
     )
     content = {"llm": msgspec.to_builtins(llm), "phone": {"max_calls": settings.phone.max_calls}}
     (folder / "her-os.yaml").write_text(yaml.safe_dump(content))

@@ -36,14 +36,15 @@ async def check(machine: Machine) -> Finding:
             "take it out with `python -m pip uninstall torch`; engines that need it have environments of their own",
         )
     engines = await _engine_environments(machine)
-    server = await asyncio.to_thread(find_server, machine.settings)
+    remote = machine.settings.llm.remote
+    server = None if remote else await asyncio.to_thread(find_server, machine.settings)
     if server is not None:
         await asyncio.to_thread(read_help, server)
     named = [f"{engine} in {python}" for engine, python in engines.items()]
     return Finding(
-        f"Python {found}; {server or 'the llama.cpp server of the xllamacpp wheel'}"
+        f"Python {found}; {remote or server or 'the llama.cpp server of the xllamacpp wheel'}"
         + (f"; {', '.join(named)}" if named else ""),
-        {"python": found, "llama_server": str(server or "xllamacpp"), "engines": engines},
+        {"python": found, "llama_server": str(remote or server or "xllamacpp"), "engines": engines},
     )
 
 

@@ -49,7 +49,7 @@ def asks_for_card(settings: Settings) -> list[str]:
     wanted = [f"{name}.device" for name, section in sections.items() if section.device == "cuda"]
     if getattr(settings.tts, "device", "") == "cuda":
         wanted.append("tts.device")
-    return ["llm.gpu_layers", *wanted] if settings.llm.gpu_layers else wanted
+    return ["llm.gpu_layers", *wanted] if settings.llm.gpu_layers and not settings.llm.remote else wanted
 
 
 def _weights_mb(settings: Settings) -> float:

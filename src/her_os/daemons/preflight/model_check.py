@@ -28,7 +28,7 @@ async def check(machine: Machine) -> Finding:
 
 def _check(settings: Settings) -> Finding:
     refuse_mistakes(settings, "llm")
-    found = {"llm": str(server_options(settings).model)}
+    found = {} if settings.llm.remote else {"llm": str(server_options(settings).model)}
     for section in _SECTIONS:
         wishes = RecogniserWishes.of(settings, section)
         if wishes.engine not in _WITHOUT_A_FILE and ":" not in wishes.engine:
