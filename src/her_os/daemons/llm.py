@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from her_os.contracts.errors import ConfigError
-from her_os.daemons import remote_llm
 from her_os.engines.llama_server_command import (
     ServerOptions,
     api_key_file,
@@ -38,6 +37,8 @@ async def main(settings: Settings, secrets: Secrets) -> int:
     Raises ConfigError (host, model file, binary), EngineError (the server did not start).
     """
     if settings.llm.remote:
+        from her_os.daemons import remote_llm  # an HTTP server that a real llama-server does without
+
         return await remote_llm.main(settings, secrets)
     options = server_options(settings)
     _introduce(settings, options)
