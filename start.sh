@@ -8,6 +8,8 @@
 #   --barge-in              speaking interrupts the assistant (ENABLE_BARGE_IN=1 for this run)
 #   --config FILE           use this configuration file instead of config/her-os.yaml
 #   --build-llama-server    first build the real llama-server into a cache (once, 4 to 15 minutes)
+#   --preflight             install what is missing, then go through the gates of `her-os preflight` instead of
+#                           running (ARGUMENTS go to it, such as --all, --quick, --json); its exit status is theirs
 #   --check                 say what is missing and change nothing; exit status 1 if something is
 #   -h, --help              this text
 #
@@ -59,6 +61,7 @@ read_options() {
             --config) use_config "${2:?--config needs a file}"; shift ;;
             --config=*) use_config "${1#*=}" ;;
             --build-llama-server) build=yes ;;
+            --preflight) action=preflight ;;
             --check) check=yes ;;
             --llama-server | --system | --engines | --soak | --asterisk)
                 [ "$action" = test ] || fail "$1 is a tier of the tests: ./start.sh test $1"
@@ -267,7 +270,11 @@ main() {
     cd "$root"
     ! wants_llama_server || build_llama_server
     [ "$tier" != asterisk ] || "$root/scripts/install_asterisk.sh"
-    if [ "$action" = test ]; then run_tests; else run_assistant; fi
+    case $action in
+        test) run_tests ;;
+        preflight) exec "$venv/bin/her-os" preflight ${arguments[@]+"${arguments[@]}"} ;;
+        *) run_assistant ;;
+    esac
 }
 
 main "$@"

@@ -12,6 +12,7 @@ from her_os.clients.llama_log_watch import parse_release
 from her_os.clients.llama_server_client import LlamaServerClient
 from her_os.contracts.errors import ContextOverflowError, LanguageModelError, SidecarUnavailable
 from her_os.contracts.language_model import Finished, Message, TextDelta, ToolCall, ToolSpec
+from her_os.daemons.preflight.cancel_floor import measure
 from llama_server_process import LlamaServerProcess, free_port
 
 from .conftest import Releases
@@ -157,3 +158,12 @@ async def test_nobody_listens(server: LlamaServerProcess) -> None:
         async with client.reply(HELLO, []):
             pass
     await client.close()
+
+
+async def test_the_preflight_measures_how_soon_a_cancel_frees_the_model(server: LlamaServerProcess) -> None:
+    floor = await measure(server.settings, server.settings.llm, server.api_key, runs=2)
+    assert floor.decode is not None
+    assert floor.prompt is not None
+    assert (floor.decode.runs, floor.decode.late, floor.prompt.runs, floor.prompt.late) == (2, 0, 2, 0)
+    assert 0 < floor.decode.p50_ms <= floor.decode.max_ms
+    assert floor.floor_ms == max(floor.decode.p95_ms, floor.prompt.p95_ms)

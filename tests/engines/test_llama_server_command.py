@@ -20,7 +20,7 @@ from her_os.engines.llama_server_command import (
     server_environment,
     server_options,
 )
-from her_os.settings import Settings
+from her_os.settings import Settings, load_settings
 from her_os.settings.schema import Environment, LanguageModel, Phone
 
 
@@ -149,3 +149,29 @@ def test_help_is_read_and_a_broken_program_is_told(tmp_path: Path) -> None:
 def test_options_are_a_value(tmp_path: Path) -> None:
     asked = settings(tmp_path)
     assert server_options(asked) == server_options(msgspec.structs.replace(asked))
+
+
+def test_a_model_that_guesses_ahead_is_passed_on(tmp_path: Path) -> None:
+    (tmp_path / "big.gguf").write_text("GGUF")
+    (tmp_path / "small.gguf").write_text("GGUF")
+    file = tmp_path / "her-os.yaml"
+    file.write_text("llm: {model: big.gguf, draft_model: small.gguf, draft_tokens: 8}\n")
+    arguments = server_arguments(server_options(load_settings(file, {})))
+    at = arguments.index("-md")
+    assert arguments[at : at + 4] == ["-md", str(tmp_path / "small.gguf"), "--draft-max", "8"]
+    file.write_text("llm: {model: big.gguf, draft_model: gone.gguf}\n")
+    with pytest.raises(ConfigError, match=r"llm\.draft_model: there is no file .*gone\.gguf"):
+        server_options(load_settings(file, {}))
+
+
+def test_flags_of_one_model_count_for_that_one(tmp_path: Path) -> None:
+    file = tmp_path / "her-os.yaml"
+    text = "  per_model: {./big.gguf: {batch: 512, gpu_layers: -1, extra_args: [--mlock]}}\n"
+    file.write_text(f"llm:\n  model: ./big.gguf\n  threads: 3\n{text}")
+    llm = load_settings(file, {}).llm
+    assert (llm.batch, llm.gpu_layers, llm.extra_args, llm.threads) == (512, -1, ("--mlock",), 3)
+    file.write_text(f"llm:\n{text}")
+    assert load_settings(file, {}).llm.batch == 64
+    file.write_text("llm:\n  per_model:\n    big: {batches: 5}\n")
+    with pytest.raises(ConfigError, match="batches"):
+        load_settings(file, {})

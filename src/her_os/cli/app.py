@@ -13,7 +13,15 @@ from dataclasses import dataclass
 import typer
 
 from her_os import __version__
-from her_os.cli.examples import CALL_EXAMPLES, CONFIG_EXAMPLES, FIRST_STEPS, PHONE_EXAMPLES, RUN_EXAMPLES
+from her_os.cli.examples import (
+    CALL_EXAMPLES,
+    CONFIG_EXAMPLES,
+    FIRST_STEPS,
+    MODELS_EXAMPLES,
+    PHONE_EXAMPLES,
+    PREFLIGHT_EXAMPLES,
+    RUN_EXAMPLES,
+)
 from her_os.cli.help import HELP_OPTIONS, as_it_is, explain
 from her_os.contracts.errors import ConfigError, HerOsError
 
@@ -46,10 +54,19 @@ COMMANDS = (
     Command("calls", "her_os.cli.calls:app", "The call log: list calls, show one, search what was said."),
     Command("transcribe", "her_os.cli.transcribe:transcribe", "Turn recordings into transcripts and summaries."),
     Command("recordings", "her_os.cli.recordings:app", "Remove old calls with all of their traces."),
+    Command(
+        "models", "her_os.cli.models:app", "The models on this machine: list, pull, verify, remove.", MODELS_EXAMPLES
+    ),
     Command("wake", "her_os.cli.wake:app", "The wake word of the room: train one of your own."),
     Command("mail", "her_os.cli.mail:app", "Completion mail: try the server, list and send what waits."),
     Command("smoke", "her_os.cli.smoke:smoke", "Check a real synthesis byte by byte: can it be heard?"),
     Command("validate", "her_os.cli.validate:validate", "Record a live call; three good ones let barge-in be trusted."),
+    Command(
+        "preflight",
+        "her_os.cli.preflight:preflight",
+        "Is this machine ready for a first call? Nine gates.",
+        PREFLIGHT_EXAMPLES,
+    ),
     Command("config", "her_os.cli.config:app", "Check the configuration, or show what is in force.", CONFIG_EXAMPLES),
     Command("install", "her_os.cli.install:install", "Install or upgrade her-os as systemd units; needs root."),
     Command("uninstall", "her_os.cli.install:uninstall", "Take the systemd units away again; needs root."),

@@ -47,6 +47,29 @@ PHONE_EXAMPLES = (
     "A phone on this machine needs no account.",
 )
 
+PREFLIGHT_EXAMPLES = (
+    "Examples:",
+    "  her-os preflight                 stops at the first gate that is not passed",
+    "  her-os preflight --all --json    every gate, for programs",
+    "  her-os preflight --quick         without what measures",
+    "  her-os preflight --only 0.8      measure the cancel floor again",
+    "",
+    "Exit status: 0 all passed, 40 + n: gate 0.n was not (43: model files), 78 the",
+    "configuration cannot be read.",
+)
+
+MODELS_EXAMPLES = (
+    "Examples:",
+    "  her-os models list                        what there is, what is here",
+    "  her-os models pull qwen2.5-1.5b-instruct  then name it as llm.model",
+    "  her-os models verify                      read all that is here and compare",
+    "  her-os models import /media/stick         from a stick, without a network",
+    "",
+    "A download that broke off goes on where it was. docs/MODELS.md tells of entries",
+    "of your own. Exit status: 1 it could not be had or is damaged, 78 there is no",
+    "such model, or nobody could be asked about its licence.",
+)
+
 CONFIG_EXAMPLES = (
     "Examples:",
     "  her-os config check                    every mistake with its line",

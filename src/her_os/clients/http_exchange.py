@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 from typing import Any
 
 import h11
@@ -77,6 +78,9 @@ class HttpExchange:
         if self._half_closed:
             return
         self._half_closed = True
+        if self._writer.get_extra_info("ssl_object") is not None:
+            self._writer.transport.abort()  # TLS knows no half: the far end sees the connection go, and we no more
+            return
         sock = self._writer.get_extra_info("socket")
         try:
             sock.shutdown(socket.SHUT_WR)
@@ -111,11 +115,13 @@ class HttpExchange:
                 raise ExchangeCut(self._service, f"went away in the middle ({error or 'connection closed'})") from error
 
 
-async def open_exchange(service: str, host: str, port: int, connect_timeout_s: float = 2.0) -> HttpExchange:
-    """Connect. Raises SidecarUnavailable when nobody listens."""
+async def open_exchange(
+    service: str, host: str, port: int, connect_timeout_s: float = 2.0, tls: ssl.SSLContext | None = None
+) -> HttpExchange:
+    """Connect, with `tls` where it is given. Raises SidecarUnavailable when nobody listens."""
     try:
         async with asyncio.timeout(connect_timeout_s):
-            reader, writer = await asyncio.open_connection(host, port)
+            reader, writer = await asyncio.open_connection(host, port, ssl=tls)
     except OSError as error:  # TimeoutError is one
         reason = in_words(error, f"no connection within {connect_timeout_s:g} s", f"{host}:{port}")
         raise SidecarUnavailable(service, f"cannot be reached ({reason})") from error
@@ -123,10 +129,34 @@ async def open_exchange(service: str, host: str, port: int, connect_timeout_s: f
 
 
 async def exchange_json(
-    service: str, host: str, port: int, method: str, path: str, api_key: str, content: Any, timeout_s: float
+    service: str,
+    host: str,
+    port: int,
+    method: str,
+    path: str,
+    api_key: str,
+    content: Any,
+    timeout_s: float,
+    tls: ssl.SSLContext | None = None,
 ) -> tuple[int, Any]:
     """A whole exchange: status, and the answer as JSON (None when it is not). Raises SidecarUnavailable."""
-    exchange = await open_exchange(service, host, port)
+    status, raw = await exchange_bytes(service, host, port, method, path, api_key, content, timeout_s, tls)
+    return status, decode_json(raw)
+
+
+async def exchange_bytes(
+    service: str,
+    host: str,
+    port: int,
+    method: str,
+    path: str,
+    api_key: str,
+    content: Any,
+    timeout_s: float,
+    tls: ssl.SSLContext | None = None,
+) -> tuple[int, bytes]:
+    """The same, the answer as it is."""
+    exchange = await open_exchange(service, host, port, tls=tls)
     try:
         body = b"" if content is None else json.dumps(content).encode()
         exchange.send(method, f"{host}:{port}", path, api_key, body, timeout_s)
@@ -134,7 +164,7 @@ async def exchange_json(
         raw = await exchange.read_all()
     finally:
         exchange.close()
-    return status, decode_json(raw)
+    return status, raw
 
 
 def decode_json(raw: bytes) -> Any:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
 from her_os.clients.http_exchange import ExchangeCut, HttpExchange, decode_json
 from her_os.clients.server_sent_events import EventParser
+from her_os.clients.spoken_text import SpokenText
 from her_os.clients.tool_call_assembly import ToolCallAssembly, ToolCallPiece
 from her_os.contracts.errors import ContextOverflowError, LanguageModelError, SidecarUnavailable
-from her_os.contracts.language_model import Finished, ReplyEvent, TextDelta, ToolCallRequest
+from her_os.contracts.language_model import Finished, ReplyEvent, ToolCallRequest
 
 SERVICE = "language model"
 _END = "[DONE]"
@@ -53,12 +54,15 @@ class _ErrorAnswer(msgspec.Struct, frozen=True):
 class ReplyStream:
     """An async iterator of reply events. `over` tells that the server has nothing left to do for it.
 
+    `tools`: names of those offered.
+
     Raises SidecarUnavailable (not ready, gone before it answered, silent too long), ContextOverflowError,
     LanguageModelError (refused, failed, cut in the middle).
     """
 
-    def __init__(self, exchange: HttpExchange, begun: Callable[[], None]) -> None:
+    def __init__(self, exchange: HttpExchange, begun: Callable[[], None], tools: Iterable[str] = ()) -> None:
         self._exchange, self._begun = exchange, begun
+        self._spoken = SpokenText(tools)
         self._answered = False
         self._parser, self._calls = EventParser(), ToolCallAssembly()
         self._events: deque[ReplyEvent] = deque()
@@ -112,12 +116,13 @@ class ReplyStream:
         self._usage = chunk.usage or self._usage
         for choice in chunk.choices:
             if choice.delta.content:
-                self._events.append(TextDelta(choice.delta.content))
+                self._events.extend(self._spoken.feed(choice.delta.content))
             calls = self._calls.add(choice.delta.tool_calls or ())
             self._events.extend(ToolCallRequest(call) for call in calls)
             self._reason = choice.finish_reason or self._reason
 
     def _finish(self) -> None:
+        self._events.extend(self._spoken.finish())
         self._events.extend(ToolCallRequest(call) for call in self._calls.finish())
         self._events.append(Finished(self._reason, self._usage.prompt_tokens, self._usage.completion_tokens))
         self.over = True

@@ -1,4 +1,7 @@
-"""Puts tool calls together that a stream brings in pieces: name and id first, arguments a few characters at a time."""
+"""Puts tool calls together that a stream brings in pieces: name and id first, arguments a few characters at a time.
+
+Arguments that are nearly JSON are repaired where nothing has to be guessed (`tool_call_repair`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from her_os.clients.tool_call_repair import repaired
 from her_os.contracts.language_model import ToolCall
 
 
@@ -54,7 +58,7 @@ class ToolCallAssembly:
     def finish(self) -> list[ToolCall]:
         """The calls not yet returned: no more pieces will come for them."""
         calls = [
-            ToolCall(partial.id or f"call-{index}", partial.name, partial.arguments or "{}")
+            ToolCall(partial.id or f"call-{index}", partial.name, repaired(partial.arguments) or "{}")
             for index, partial in self._partials.items()
         ]
         self._partials.clear()

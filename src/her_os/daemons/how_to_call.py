@@ -35,6 +35,8 @@ def _barge_in(settings: Settings) -> str:
 
 
 def _model(settings: Settings) -> str:
+    if settings.llm.remote:
+        return f"{settings.llm.remote_model or 'a model'} at {settings.llm.remote}"
     if settings.llm.model == "embedded":
         return "embedded: tiny, knows its own small talk, the time, timers, sums and contacts; real one: llm.model"
     return settings.llm.model

@@ -36,6 +36,10 @@ async def main(settings: Settings, secrets: Secrets) -> int:
 
     Raises ConfigError (host, model file, binary), EngineError (the server did not start).
     """
+    if settings.llm.remote:
+        from her_os.daemons import remote_llm  # an HTTP server that a real llama-server does without
+
+        return await remote_llm.main(settings, secrets)
     options = server_options(settings)
     _introduce(settings, options)
     binary = find_server(settings)

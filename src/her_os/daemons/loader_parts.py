@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
+from her_os.contracts.errors import ConfigError
 from her_os.daemons.family import Endpoint, http_endpoints
 from her_os.daemons.greeting_voice import DaemonVoice
+from her_os.engines.llama_server_command import server_options
 from her_os.loader.boot import Boot
 from her_os.loader.boot_history import BootHistory
 from her_os.loader.greeting import Greeter, GreetingPlan
@@ -102,9 +104,9 @@ def make_boot(
 
 def _model_mb(settings: Settings) -> float | None:
     """What a model takes on the card, before it was ever measured: about its file, where it goes there at all."""
-    if settings.llm.gpu_layers == 0 or settings.llm.model == "embedded":
+    if settings.llm.gpu_layers == 0 or settings.llm.model == "embedded" or settings.llm.remote:
         return None
     try:
-        return settings.resolve(Path(settings.llm.model)).stat().st_size / _MIB
-    except OSError:
+        return server_options(settings).model.stat().st_size / _MIB
+    except (OSError, ConfigError):
         return None

@@ -61,6 +61,10 @@ def _address(section: str, field: str, transport: Transport) -> Check:
 def _model(settings: Settings) -> None:
     from her_os.engines.llama_server_command import server_options
 
+    if settings.llm.remote:
+        if settings.llm.remote_kind == "vllm" and not settings.llm.remote_model:
+            raise ConfigError("is empty; vLLM answers only to the name of its model", field="llm.remote_model")
+        return
     model = server_options(settings).model
     try:
         with model.open("rb") as file:
@@ -76,7 +80,8 @@ def _model(settings: Settings) -> None:
 def _llama_server(settings: Settings) -> None:
     from her_os.engines.llama_server_command import find_server
 
-    find_server(settings)
+    if not settings.llm.remote:
+        find_server(settings)
 
 
 def _recogniser(settings: Settings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from her_os.contracts.errors import ConfigError
+from her_os.service.model_store.stored import stored_folder
 from her_os.service.page_cache import touch_by_mapping, touch_by_reading
 from her_os.settings import Settings
 from her_os.settings.loader_schema import LlmService, SttService
@@ -27,6 +28,8 @@ def _files(name: str, settings: Settings) -> tuple[list[Path], list[Path]]:
     """Models, and tokenizers or dictionaries. A service that is not ours has none that we know."""
     if getattr(settings.services, name).cmd:
         return [], []
+    if name == "llm" and settings.llm.remote:
+        return [], []
     if name == "llm":
         from her_os.engines.llama_server_command import server_options
 
@@ -38,7 +41,11 @@ def _files(name: str, settings: Settings) -> tuple[list[Path], list[Path]]:
         asked: SpeechToText | SpeechToTextBatch = getattr(settings, name)
         if asked.engine == "pocketsphinx":
             return _split(_pocketsphinx_folder())
-        return _split(settings.resolve(Path(asked.model)) if "/" in asked.model else None)
+        try:
+            folder = stored_folder(settings, asked.model, asked.engine)
+        except ConfigError:  # the daemon says it better
+            folder = None
+        return _split(settings.resolve(Path(asked.model)) if "/" in asked.model else folder)
     if name == "kwd" and settings.wake.enabled:
         from her_os.engines.wake_features import shipped_models
 

@@ -20,6 +20,7 @@ from her_os.daemons.phone_api import PhoneApi
 from her_os.daemons.phone_call import CallDesk, House
 from her_os.household.call_log import CallLog
 from her_os.household.contacts import read_contacts
+from her_os.service.cancel_floor import cancel_floor_s
 from her_os.service.http_daemon import HttpDaemon
 from her_os.settings import Secrets, Settings
 from her_os.telephony.audiosocket.line import AudioSocketLine
@@ -80,7 +81,14 @@ class PhoneDaemon:
         settings, secrets, held = self._settings, self._secrets, self._held
         tts, stt, phone = settings.tts, settings.stt, settings.phone
         synthesizer = await held.enter_async_context(TtsClient(f"http://{tts.host}:{tts.port}", secrets.tts_token))
-        model = LlamaServerClient(settings.llm, secrets.llm_api_key, observer=ReleaseLog(), registry=self._registry)
+        floor_s = cancel_floor_s(settings)
+        model = LlamaServerClient(
+            settings.llm,
+            secrets.llm_key(settings.llm.remote),
+            observer=ReleaseLog(),
+            registry=self._registry,
+            floor_s=floor_s,
+        )
         held.push_async_callback(model.close)
         call_log = None
         if phone.call_log:
@@ -94,6 +102,7 @@ class PhoneDaemon:
             open_recogniser=lambda call_id: SttClient(stt, secrets.stt_token, call_id),
             apology_pcm=await _render(synthesizer, settings.assistant.apology),
             call_log=call_log,
+            cancel_promise_s=floor_s + settings.llm.release_budget_ms / 1000,
         )
         self._desk = CallDesk(house)
         accounts = AccountStore(settings.environment.state_dir, phone.realm)

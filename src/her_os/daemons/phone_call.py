@@ -39,6 +39,8 @@ from her_os.service.call_context import working_for
 from her_os.settings import Settings
 
 log = logging.getLogger(__name__)
+_LEG_HANGS_S = 1.0
+"""A leg of the cancel chain that takes longer is given up, unless the language model is known to need longer."""
 
 STUCK_MS = 5_000.0
 """A media thread that owes a packet for so long will never send it."""
@@ -61,6 +63,8 @@ class House:
     open_recogniser: Callable[[str], SttClient]
     apology_pcm: bytes
     call_log: CallLog | None
+    cancel_promise_s: float = 0.5
+    """The measured floor of the language model and `llm.release_budget_ms`: what a whole cancel may take."""
 
 
 class CallDesk:
@@ -206,11 +210,11 @@ def _assemble(
         open_tasks=timers.open_tasks,
         log_speech=settings.phone.log_speech,
     )
-    orchestrator = _strategy(settings, parts, house.synthesizer, detector.window_ms)
+    orchestrator = _strategy(settings, parts, house, detector.window_ms)
     return orchestrator, timers
 
 
-def _strategy(settings: Settings, parts: CallParts, synthesizer: TtsClient, window_ms: int) -> CallLoop:
+def _strategy(settings: Settings, parts: CallParts, house: House, window_ms: int) -> CallLoop:
     in_room, barge_in = parts.line.caller.kind == "room", settings.environment.enable_barge_in
     if not barge_in and not in_room:
         return HalfDuplexOrchestrator(parts)
@@ -225,7 +229,8 @@ def _strategy(settings: Settings, parts: CallParts, synthesizer: TtsClient, wind
         JudgeLimits(confirm_ms=limits.confirm_speech_ms, decide_within_ms=limits.resume_after_ms), window_ms
     )
     quick, pause = FastVoiceGate(mode=2), PauseDetector(limits.pause_voiced_ms)
-    return FullDuplexOrchestrator(parts, BargeIn(quick, pause, judge, synthesizer, echo))
+    hangs_s = max(_LEG_HANGS_S, house.cancel_promise_s)
+    return FullDuplexOrchestrator(parts, BargeIn(quick, pause, judge, house.synthesizer, echo, cancel_budget_s=hangs_s))
 
 
 def _open_recorder(settings: Settings, call_id: str) -> StereoRecorder | None:

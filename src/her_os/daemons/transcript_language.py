@@ -41,7 +41,7 @@ async def _digest(settings: Settings, secrets: Secrets, request: LanguageRequest
     from her_os.transcripts.digest import digest
     from her_os.transcripts.yielding import while_quiet
 
-    model = LlamaServerClient(settings.llm, secrets.llm_api_key)
+    model = LlamaServerClient(settings.llm, secrets.llm_key(settings.llm.remote))
 
     async def answer(system: str, user: str) -> str:
         messages = [Message("system", system), Message("user", user)]

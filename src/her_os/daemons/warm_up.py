@@ -21,7 +21,7 @@ _WORD = "Hello."
 def warm_up_of(name: str, settings: Settings, secrets: Secrets) -> WarmUp:
     """The warm-up of a service, as `services:` says. It raises HerOsError, OSError."""
     services = settings.services
-    if name == "llm" and services.llm.warmup_token:
+    if name == "llm" and services.llm.warmup_token and not settings.llm.remote:
         return lambda: _generate(settings, secrets.llm_api_key, services.llm.warmup_token)
     if name == "stt" and services.stt.warmup_encoder_ms:
         return lambda: _recognise(settings, secrets.stt_token, services.stt.warmup_encoder_ms)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from her_os.contracts.errors import ConfigError
 from her_os.service.auth import is_loopback
+from her_os.service.model_store.stored import advice_for, gguf_in, stored_folder
 from her_os.settings import Settings
 
 EMBEDDED = "embedded"
@@ -52,6 +53,9 @@ class ServerOptions:
     gpu_layers: int
     verbosity: int = 1
     """llama.cpp's: 1 errors, 3 a dozen lines a request."""
+    draft: Path | None = None
+    """The model that guesses ahead."""
+    draft_tokens: int = 0
     extra_args: tuple[str, ...] = ()
 
 
@@ -65,7 +69,9 @@ def server_options(settings: Settings) -> ServerOptions:
             field="llm.host",
         )
     return ServerOptions(
-        model=_model_file(settings),
+        model=_model_file(settings, llm.model, "llm.model"),
+        draft=_model_file(settings, llm.draft_model, "llm.draft_model") if llm.draft_model else None,
+        draft_tokens=llm.draft_tokens,
         host=llm.host,
         port=llm.port,
         slots=settings.phone.max_calls,
@@ -80,7 +86,7 @@ def server_options(settings: Settings) -> ServerOptions:
 
 def is_embedded(settings: Settings) -> bool:
     """Whether the tiny model that ships with her-os is the one to load."""
-    return settings.llm.model == EMBEDDED
+    return settings.llm.model == EMBEDDED and not settings.llm.remote
 
 
 def find_server(settings: Settings, search_path: str | None = None) -> Path | None:
@@ -128,6 +134,9 @@ def server_arguments(options: ServerOptions, help_text: str | None = None) -> li
         "--no-ui",
         "--offline",
     ]
+    if options.draft is not None:
+        arguments += ["-md", str(options.draft)]
+        arguments += ["--draft-max", str(options.draft_tokens)] if options.draft_tokens else []
     if help_text is not None:
         arguments = _known_only(arguments, help_text)
     return [*arguments, *options.extra_args]
@@ -159,15 +168,20 @@ def read_help(binary: Path, timeout_s: float = 30.0) -> str:
     return result.stdout
 
 
-def _model_file(settings: Settings) -> Path:
-    if is_embedded(settings):
+def _model_file(settings: Settings, wanted: str, field: str) -> Path:
+    if wanted == EMBEDDED:
         file = Path(str(resources.files("her_os") / "data" / EMBEDDED_FILE))
         advice = "the installation is incomplete; install her-os again, or train it: scripts/train_embedded_model.py"
     else:
-        file = settings.resolve(Path(settings.llm.model))
-        advice = "give the path of a GGUF file, or `embedded` for the tiny model that ships with her-os"
+        file = settings.resolve(Path(wanted))
+        advice = advice_for(settings, wanted, "llm") or (
+            "give the path of a GGUF file, a name of `her-os models list`, or `embedded` for the tiny model that "
+            "ships with her-os"
+        )
+        if not file.is_file() and (folder := stored_folder(settings, wanted, "llm")):
+            file = gguf_in(folder) or folder / "model.gguf"
     if not file.is_file():
-        raise ConfigError(f"there is no file {file}; {advice}", file=settings.source, field="llm.model")
+        raise ConfigError(f"there is no file {file}; {advice}", file=settings.source, field=field)
     return file
 
 

@@ -69,6 +69,11 @@ def start_wheel_server(options: ServerOptions, api_key: str) -> WheelServer:
             "needs a real llama-server, which is not installed: run ./start.sh --build-llama-server, or remove it",
             field="llm.extra_args",
         )
+    if options.draft is not None:
+        raise ConfigError(
+            "needs a real llama-server, which is not installed: run ./start.sh --build-llama-server, or remove it",
+            field="llm.draft_model",
+        )
     try:
         xllamacpp = cast("_Xllamacpp", cast(Any, importlib.import_module("xllamacpp")))
     except ImportError as error:

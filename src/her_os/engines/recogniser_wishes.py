@@ -51,5 +51,5 @@ class RecogniserWishes:
             return sys.executable
         path = self.settings.resolve(Path(self.asked.python))
         if not os.access(path, os.X_OK):
-            raise self.complaint(f"{path} is no program; run scripts/engine_environment.sh", "python")
+            raise self.complaint(f"{path} is no program; run `her-os install --engine {self.engine}`", "python")
         return str(path)

@@ -9,6 +9,7 @@ from types import ModuleType
 
 from her_os.contracts.errors import ConfigError
 from her_os.engines.recogniser_wishes import RecogniserWishes
+from her_os.service.model_store.stored import advice_for, stored_folder
 
 
 def require_installed(module: str, extra: str, wishes: RecogniserWishes) -> None:
@@ -29,7 +30,7 @@ def import_extra(module: str, extra: str, wishes: RecogniserWishes) -> ModuleTyp
 
 def _not_installed(extra: str, wishes: RecogniserWishes) -> ConfigError:
     return ConfigError(
-        f"is {extra!r}, which is not installed here; run scripts/engine_environment.sh {extra}, which says what to "
+        f"is {extra!r}, which is not installed here; run `her-os install --engine {extra}`, which says what to "
         f"write into {wishes.section}.python",
         file=wishes.settings.source,
         field=wishes.engine_field,
@@ -37,14 +38,14 @@ def _not_installed(extra: str, wishes: RecogniserWishes) -> ConfigError:
 
 
 def model_folder(wishes: RecogniserWishes, default: str) -> tuple[str, Path | None]:
-    """Name of the model, and its folder where the section's `model` is one. Raises ConfigError for one not there.
+    """Name of the model, and its folder: in the store, or the section's `model`. Raises ConfigError for one not there.
 
     Anything with a slash is a folder: a name must never be taken for a folder that happens to be in the working
     directory, as the libraries would.
     """
     wanted = wishes.asked.model or default
     if "/" not in wanted:
-        return wanted, None
+        return wanted, stored_folder(wishes.settings, wanted, wishes.engine)
     folder = wishes.settings.resolve(Path(wanted))
     if not folder.is_dir():
         raise wishes.complaint(f"{folder} is no folder with a model", "model")
@@ -55,7 +56,6 @@ def unusable(wishes: RecogniserWishes, where: str, error: Exception) -> ConfigEr
     """The model is not there, not whole, or of another kind."""
     told = str(error).strip().splitlines()
     reason = told[0] if told else type(error).__name__
-    return wishes.complaint(
-        f"{where} cannot be loaded ({reason}); name a folder with the model, or let it be fetched once with a network",
-        "model",
-    )
+    advice = "" if "/" in where else advice_for(wishes.settings, where, wishes.engine)
+    advice = advice or "name a folder with the model, or let it be fetched once with a network"
+    return wishes.complaint(f"{where} cannot be loaded ({reason}); {advice}", "model")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from her_os.contracts.errors import ConfigError, RecognitionError
@@ -47,7 +48,7 @@ class Parakeet:
             model = library.load_model(
                 kind,
                 folder,
-                quantization="int8" if quantization == "int8" else None,
+                quantization="int8" if quantization == "int8" or _only_int8(folder) else None,
                 providers=_PROVIDERS.get(self._wishes.asked.device),
             )
         except Exception as error:  # the hub, onnxruntime and onnx-asr each have their own tree
@@ -78,6 +79,11 @@ class Parakeet:
             return list(self._model.recognize([samples for _, samples in batch]))
         except Exception as error:  # onnxruntime's errors are its own
             raise RecognitionError(f"parakeet failed: {error}") from error
+
+
+def _only_int8(folder: Path | None) -> bool:
+    """Whether nothing else is there, as in the store's own."""
+    return folder is not None and not (folder / "encoder-model.onnx").exists() and any(folder.glob("*.int8.onnx"))
 
 
 def _words(block: Block, result: Any) -> Iterator[Word]:

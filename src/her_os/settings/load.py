@@ -42,7 +42,16 @@ def read_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
             raise ConfigError("cannot be set in the file; it is an environment flag", file=str(file), field=name)
     source = str(file.resolve()) if file else str(embedded_config_dir() / "her-os.yaml")
     settings = msgspec.structs.replace(settings, source=source, environment=_environment(environ))
-    return resolve_second_names(settings)
+    return for_this_model(resolve_second_names(settings))
+
+
+def for_this_model(settings: Settings) -> Settings:
+    """The settings with what `llm.per_model` says of the configured model."""
+    flags = settings.llm.per_model.get(settings.llm.model)
+    if flags is None:
+        return settings
+    values = {name: value for name in flags.__struct_fields__ if (value := getattr(flags, name)) is not None}
+    return msgspec.structs.replace(settings, llm=msgspec.structs.replace(settings.llm, **values))
 
 
 def child_environment(settings: Settings) -> dict[str, str]:

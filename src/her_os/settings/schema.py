@@ -130,7 +130,7 @@ class SpeechToText(Section, frozen=True):
     `model` to `worker_memory_mb` belong."""
     language: str = "en"
     model: str = ""
-    """A folder (anything with a slash), or a name the engine can fetch; empty: the engine's default."""
+    """A folder (anything with a slash), or a name: of the model store, or one it can fetch; empty: its default."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compute_type: str = "auto"
     """How numbers are kept, as CTranslate2 names it."""
@@ -151,7 +151,7 @@ class SpeechToTextBatch(Section, frozen=True):
     port: Port = 11438
     engine: str = "pocketsphinx"
     model: str = ""
-    """A folder (anything with a slash), or a name the engine can fetch; empty: the engine's default."""
+    """A folder (anything with a slash), or a name: of the model store, or one it can fetch; empty: its default."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compute_type: str = "default"
     """How numbers are kept, e.g. `int8` or `float16`, as CTranslate2 names it."""
@@ -182,6 +182,20 @@ class TextToSpeech(Section, frozen=True):
     max_text_chars: Positive = 4000
 
 
+class ModelFlags(Section, frozen=True):
+    """What is different for one model; what is left out stays as it is in `llm`."""
+
+    context_tokens: Positive | None = None
+    threads: Positive | None = None
+    batch: Positive | None = None
+    gpu_layers: int | None = None
+    temperature: float | None = None
+    max_tokens: Positive | None = None
+    draft_model: str | None = None
+    draft_tokens: Annotated[int, Meta(ge=0, le=64)] | None = None
+    extra_args: tuple[str, ...] | None = None
+
+
 class LanguageModel(Section, frozen=True):
     """llama-server."""
 
@@ -190,11 +204,12 @@ class LanguageModel(Section, frozen=True):
     server_binary: str = ""
     """Path of llama-server; empty: the one on PATH, then the cached build, then the xllamacpp wheel."""
     model: str = "embedded"
-    """`embedded`, or the path of a GGUF file."""
+    """`embedded`, the path of a GGUF file, or the name of a model in the store."""
     context_tokens: Positive = 4096
     """Of each call; the server is started with this times `phone.max_calls`."""
     threads: Positive = 1
     batch: Positive = 64
+    """Tokens of a prompt read at once; a cancel waits for about two of them."""
     gpu_layers: int = 0
     """Layers put on the GPU, 99 for all; 0: none; -1: as many as fit."""
     temperature: float = 0.0
@@ -203,7 +218,19 @@ class LanguageModel(Section, frozen=True):
     request_timeout_s: float = 10.0
     """Silence of a running request after which the server is taken for hung; it tells its progress all the time."""
     release_budget_ms: Milliseconds = 500
-    """A cancelled slot must be free after this; later is logged and counted."""
+    """A cancelled slot must be free after this, and the floor that `her-os preflight` measured; later is counted."""
+    draft_model: str = ""
+    """A small model of the same family that guesses ahead (speculative decoding): as `model`. Needs llama-server."""
+    draft_tokens: Annotated[int, Meta(ge=0, le=64)] = 0
+    """How many it guesses at most; 0: the server's default."""
+    per_model: dict[str, ModelFlags] = field(default_factory=dict[str, ModelFlags])
+    """By the name or path given as `model`: what is different for it."""
+    remote: Annotated[str, Meta(pattern=r"^(https?://[^/?#\s]+(/[^?#\s]*)?)?$")] = ""
+    """URL of a server that speaks the OpenAI API, such as `http://192.0.2.7:8000/v1`; then no model is loaded here."""
+    remote_kind: Literal["openai", "vllm", "llama.cpp"] = "openai"
+    """Which it is; `vllm` and `llama.cpp` can tell whether a cancelled reply has stopped."""
+    remote_model: str = ""
+    """Its name there; some servers need none."""
 
 
 class WakeWord(Section, frozen=True):
@@ -238,7 +265,7 @@ class Transcripts(Section, frozen=True):
     engine: str = ""
     """Recogniser of recordings; empty: the one of `stt.engine`."""
     model: str = ""
-    """Its model: a folder (anything with a slash), or a name the engine can fetch; empty: the engine's default."""
+    """Its model: a folder (anything with a slash), or a name: in the model store, else one the engine can fetch."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compute_type: str = "default"
     """How numbers are kept, e.g. `int8` or `float16`, as CTranslate2 names it."""
@@ -302,6 +329,17 @@ class Mail(Section, frozen=True):
             raise ValueError("`user` needs `security: starttls` or `tls`: a password is never sent in the clear")
 
 
+class Models(Section, frozen=True):
+    """The model store: where models are kept and come from. Engines name a model in their own sections."""
+
+    folder: str = ""
+    """Empty: `model-store` in the cache directory."""
+    catalogue: Path = Path("models.yaml")
+    """Entries of the owner's, beside those that ship."""
+    hub: Annotated[str, Meta(pattern=r"^https?://")] = "https://huggingface.co"
+    """Where `repository` of an entry is; a mirror speaks the same way."""
+
+
 class Environment(Section, frozen=True):
     """Flags of the environment, read once at start. A change needs a restart."""
 
@@ -327,6 +365,7 @@ class Settings(Section, frozen=True):
     wake: WakeWord = field(default_factory=WakeWord)
     transcripts: Transcripts = field(default_factory=Transcripts)
     mail: Mail = field(default_factory=Mail)
+    models: Models = field(default_factory=Models)
     loader: Loader = field(default_factory=Loader)
     services: Services = field(default_factory=Services)
     contacts: Path = Path("contacts.yaml")

@@ -24,6 +24,29 @@ _NAMES = {
 }
 
 
+_MEND = "run config/dev-setup.sh to write a random one (where her-os is installed: sudo her-os install)"
+_MADE_UP = re.compile(
+    r"change.?me|example|placeholder|your.?token|your.?key|s3cr3t|password|<.*>|\.\.\.", re.IGNORECASE
+)
+"""The same words as in config/dev-setup.sh."""
+_FEWEST_CHARACTERS = 4
+"""Different ones. Of a thousand million random tokens of 16 hexadecimal digits about one has fewer."""
+
+
+def token_names() -> tuple[str, ...]:
+    """What each secrets file must name."""
+    return tuple(_NAMES.values())
+
+
+def why_no_secret(value: str) -> str:
+    """Why a token protects nothing; empty where it does. Says nothing of what it is."""
+    if len(value) < 16:
+        return "is missing or shorter than 16 characters"
+    if _MADE_UP.search(value) or len(set(value)) < _FEWEST_CHARACTERS:
+        return "is an example, not a secret"
+    return ""
+
+
 class Secrets(msgspec.Struct, frozen=True):
     """Bearer tokens of the daemons, and the mail password. `repr` shows none of them."""
 
@@ -32,6 +55,8 @@ class Secrets(msgspec.Struct, frozen=True):
     llm_api_key: str
     phone_token: str
     loader_token: str
+    llm_remote_api_key: str = ""
+    """Of `llm.remote`; empty where it wants none."""
     mail_password: str = ""
     """Of `mail.user`; empty where none is needed."""
     trunk_passwords: dict[str, str] = {}
@@ -39,6 +64,10 @@ class Secrets(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "Secrets(...)"
+
+    def llm_key(self, remote: str) -> str:
+        """The key of the language model server in use; ours never goes to a remote one."""
+        return self.llm_remote_api_key if remote else self.llm_api_key
 
 
 def load_secrets(file: Path, environ: Mapping[str, str] | None = None) -> Secrets:
@@ -53,9 +82,7 @@ def load_secrets(file: Path, environ: Mapping[str, str] | None = None) -> Secret
         mode = path.stat().st_mode
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise ConfigError(
-            f"cannot be read ({error.strerror}); run config/dev-setup.sh to write one", file=str(path)
-        ) from error
+        raise ConfigError(f"cannot be read ({error.strerror}); {_MEND}", file=str(path)) from error
     if not credentials and mode & 0o077:
         raise ConfigError("is readable by others; run: chmod 600 " + str(path), file=str(path))
     values: dict[str, str] = {}
@@ -68,15 +95,12 @@ def load_secrets(file: Path, environ: Mapping[str, str] | None = None) -> Secret
         values[name.strip()] = value.strip().strip("'\"")
     found = {field: values.get(name, "") for field, name in _NAMES.items()}
     for field, value in found.items():
-        if len(value) < 16:
-            raise ConfigError(
-                "is missing or shorter than 16 characters; run config/dev-setup.sh to write one",
-                file=str(path),
-                field=_NAMES[field],
-            )
+        if reason := why_no_secret(value):
+            raise ConfigError(f"{reason}; {_MEND}", file=str(path), field=_NAMES[field])
     trunks = {name: value for name, value in values.items() if _TRUNK.fullmatch(name)}
     return Secrets(
         **found,
+        llm_remote_api_key=values.get("HER_OS_LLM_REMOTE_API_KEY", ""),
         mail_password=values.get("HER_OS_MAIL_PASSWORD", ""),
         trunk_passwords={_TRUNK.sub(r"\1", name).lower(): value for name, value in trunks.items()},
     )

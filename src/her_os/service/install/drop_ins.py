@@ -45,6 +45,9 @@ def drop_ins(settings: Settings) -> dict[str, str]:
     transcripts = settings.transcripts.engine or settings.stt.engine
     found[unit_of("transcripts")] = _DropIn(service=_may_make_code(transcripts))
     found[unit_of("loader")] = _DropIn(service=_listens_wider(settings.loader.host))
+    if settings.llm.remote:  # it is asked by these; the phone's unit may reach other machines anyway
+        for name in ("llm", "transcripts"):
+            found[unit_of(name)].service += ["IPAddressDeny=", "IPAddressAllow=any"]
     if settings.loader.fail_fast_on_repeated_failures:
         found["her-os-failed@.service"] = _DropIn(
             service=["ExecStartPost=+/bin/systemctl --no-block stop her-os.target"]

@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 from her_os.contracts.errors import HerOsError
+from her_os.service.install.engine import shipped_scripts
 from her_os.service.install.layout import package_dir, shipped_units
 from her_os.service.install.steps import run_program
 from her_os.settings.load import embedded_config_dir
@@ -98,4 +99,7 @@ def _copy_ourselves(target: Path) -> None:
     for name in ("her-os.yaml", "domain-phrases.txt", "contacts.yaml"):
         shutil.copyfile(embedded_config_dir() / name, data / name)
     shutil.copytree(shipped_units(), data / "systemd", dirs_exist_ok=True)
+    (data / "scripts").mkdir(exist_ok=True)
+    shutil.copy2(shipped_scripts() / "engine_environment.sh", data / "scripts")
+    shutil.copytree(shipped_scripts() / "engine_locks", data / "scripts" / "engine_locks", dirs_exist_ok=True)
     run_program(["chmod", "-R", "a+rX", str(target)])

@@ -13,8 +13,9 @@ from her_os.service.install import graphics_card
 from her_os.service.install.environment import make_environment
 from her_os.service.install.layout import Layout, is_installed, shipped_units
 from her_os.service.install.steps import Steps
-from her_os.settings import Secrets, Settings, load_settings
+from her_os.settings import Settings, load_settings
 from her_os.settings.load import embedded_config_dir, read_settings
+from her_os.settings.secrets import token_names, why_no_secret
 
 _CONFIG = ("her-os.yaml", "domain-phrases.txt", "contacts.yaml")
 
@@ -131,10 +132,10 @@ def _link(link: Path, target: Path) -> None:
 
 
 def _missing_secrets(file: Path) -> list[str]:
-    names = [f"HER_OS_{field.upper()}" for field in Secrets.__struct_fields__]
-    text = file.read_text() if file.exists() else ""
-    there = {line.partition("=")[0].strip() for line in text.splitlines()}
-    return [name for name in names if name not in there]
+    """Tokens that are not there, empty, or examples; of a name that is given twice the last line counts."""
+    lines = file.read_text().splitlines() if file.exists() else []
+    there = {name.strip(): value.strip().strip("'\"") for name, _, value in (line.partition("=") for line in lines)}
+    return [name for name in token_names() if why_no_secret(there.get(name, ""))]
 
 
 def _add(file: Path, names: list[str]) -> None:
