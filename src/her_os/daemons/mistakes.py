@@ -110,10 +110,12 @@ def _phrases(settings: Settings) -> None:
 
 
 def _voice(settings: Settings) -> None:
+    from her_os.daemons.engine_interpreter import interpreter_of
     from her_os.daemons.tts import default_voice
     from her_os.engines.tts_registry import create_tts_engine
 
-    default_voice(settings.tts.voice, settings.tts.engine, create_tts_engine(settings.tts.engine))
+    interpreter_of(settings, "tts")
+    default_voice(settings.tts.voice, settings.tts.engine, create_tts_engine(settings))
 
 
 def _contacts(settings: Settings) -> None:
