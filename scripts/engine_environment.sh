@@ -6,8 +6,8 @@
 #
 # The engine's packages come first, then those of her-os: no engine can change what the calls run on. On a machine with
 # a graphics card put the CUDA build of CTranslate2 or onnxruntime in afterwards with FOLDER/bin/python -m pip. torch
-# (chatterbox, nemotron) is its CPU build where pip finds that one, in a folder of wheels or at an index of its own; else
-# it is the package index's build for CUDA, and then what that build pins for itself is installed after it.
+# (chatterbox, nemotron) is the build without CUDA where there is no card and pip finds that build, at an index or in a
+# folder of wheels that its configuration names; else the package index's own, with the packages which that one pins.
 set -euo pipefail
 root=$(cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/.." && pwd)
 fail() { printf 'her-os: %s\n' "$*" >&2; exit 1; }
@@ -29,6 +29,11 @@ if [ "$(cat "$folder/.installed" 2>/dev/null)" != "$mark" ]; then
     pip=("$folder/bin/python" -m pip --disable-pip-version-check --no-input -q install)
     alone=()
     if grep -q '^# no-deps' "$lock"; then alone=(--no-deps); fi
+    torch=$(sed -n 's/^# without a card: //p' "$lock")
+    if [ -n "$torch" ] && ! command -v nvidia-smi >/dev/null; then
+        "${pip[@]}" --no-deps --require-hashes -r <(echo "$torch") >&2 ||
+            printf 'her-os: that build of torch is nowhere; taking the one with CUDA, some 3 GB more\n' >&2
+    fi
     "${pip[@]}" --require-hashes ${alone[@]+"${alone[@]}"} -r "$lock" >&2
     torch=$("$folder/bin/python" -c 'import importlib.metadata as m; print(m.version("torch"))' 2>/dev/null || true)
     case $torch in '' | *+cpu) ;; *) "${pip[@]}" "torch==$torch" >&2 ;; esac

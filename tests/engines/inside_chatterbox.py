@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +24,7 @@ import pytest
 import torch
 from transformers import DynamicCache
 
+from her_os.contracts.errors import ConfigError
 from her_os.contracts.text_to_speech import SynthesisReport
 from her_os.engines import tts_chatterbox as subject
 from her_os.engines.tts_chatterbox import ChatterboxEngine
@@ -246,3 +249,59 @@ def test_running_out_of_memory_says_what_to_do(watched: Watched, monkeypatch: py
         watched.say()
     watched.on_step = None
     assert watched.say("Hi.")[0].samples > 0
+
+
+def cut_off(folder: Path) -> None:
+    file = folder / "t3_cfg.safetensors"
+    file.write_bytes(file.read_bytes()[:100_000])
+
+
+def no_weights(folder: Path) -> None:
+    (folder / "s3gen.safetensors").write_text("<html>404 not found</html>")
+
+
+def of_another_part(folder: Path) -> None:
+    shutil.copy(folder / "ve.safetensors", folder / "s3gen.safetensors")
+
+
+def of_another_size(folder: Path) -> None:
+    shape = json.loads((folder / "shape.json").read_text())
+    (folder / "shape.json").write_text(json.dumps({**shape, "width": 128}))
+
+
+def unknown_shape(folder: Path) -> None:
+    (folder / "shape.json").write_text('{"wide": 5}')
+
+
+def no_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").write_text("{}")
+
+
+def no_voice(folder: Path) -> None:
+    (folder / "conds.pt").write_bytes(b"no voice")
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (cut_off, r"t3_cfg\.safetensors cannot be read \(.*fetch it again"),
+        (no_weights, r"s3gen\.safetensors cannot be read \("),
+        (of_another_part, r"s3gen\.safetensors holds weights of another model \("),
+        (of_another_size, r"t3_cfg\.safetensors holds weights of another model \("),
+        (unknown_shape, r"shape\.json does not tell the sizes of a model \("),
+        (no_tokenizer, r"tokenizer\.json is no tokenizer of chatterbox \("),
+        (no_voice, r"conds\.pt is no voice of chatterbox \("),
+    ],
+)
+def test_a_broken_model_says_what_to_mend(
+    harm: Callable[[Path], None], said: str, tmp_path: Path, watched: Watched
+) -> None:
+    if watched.engine.name != "chatterbox":
+        pytest.skip("the files of one variant are enough")
+    folder = tmp_path / "weights"
+    shutil.copytree(MODELS / "chatterbox", folder)
+    harm(folder)
+    broken = ChatterboxEngine.create(Settings(tts=TextToSpeech(engine="chatterbox", model=str(folder))))
+    with pytest.raises(ConfigError, match=said) as refused:
+        broken.load()
+    assert refused.value.field == "tts.model"

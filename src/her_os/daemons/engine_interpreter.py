@@ -17,6 +17,8 @@ from her_os.settings import Settings
 from her_os.settings.load import child_environment
 
 log = logging.getLogger(__name__)
+_HEARD_IN_THE_DAEMON = ("nemotron",)
+"""Recognisers that keep a stream's state; the others have a worker process, to which `stt.python` then belongs."""
 
 
 def move_into_environment(settings: Settings, daemon: str, arguments: Sequence[str]) -> None:
@@ -33,9 +35,14 @@ def move_into_environment(settings: Settings, daemon: str, arguments: Sequence[s
 
 def interpreter_of(settings: Settings, daemon: str) -> Path | None:
     """The interpreter that a daemon's engine asks for, None: any. Raises ConfigError for one that is not there."""
-    if daemon != "tts" or not settings.tts.python:
+    asked = settings.tts.python if daemon == "tts" else ""
+    if daemon == "stt" and settings.stt.engine in _HEARD_IN_THE_DAEMON:
+        asked = settings.stt.python
+    if not asked:
         return None
-    path = settings.resolve(Path(settings.tts.python))
+    path = settings.resolve(Path(asked))
     if not (path.is_file() and os.access(path, os.X_OK)):
-        raise ConfigError(f"{path} is no program; run scripts/engine_environment.sh, which names one", field="tts.python")
+        raise ConfigError(
+            f"{path} is no program; run scripts/engine_environment.sh, which names one", field=f"{daemon}.python"
+        )
     return path

@@ -80,8 +80,10 @@ def _llama_server(settings: Settings) -> None:
 
 
 def _recogniser(settings: Settings) -> None:
+    from her_os.daemons.engine_interpreter import interpreter_of
     from her_os.engines.stt_registry import create_stt_engine
 
+    interpreter_of(settings, "stt")
     known: Sequence[str] = getattr(create_stt_engine(settings), "languages", ())
     language = settings.stt.language
     if known and language.split("-")[0].lower() not in known:

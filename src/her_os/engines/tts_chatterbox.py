@@ -77,9 +77,7 @@ class ChatterboxEngine:
         import torch
 
         device = self._device(torch.cuda.is_available())
-        refuse_too_large(
-            self._variant.weight_mb(self._folder), self._asked.memory_budget_mb, free_mb(device), device
-        )
+        refuse_too_large(self._variant.weight_mb(self._folder), self._asked.memory_budget_mb, free_mb(device), device)
         torch.set_num_threads(self._asked.threads)
         try:
             self._tts = loading.load(self._folder, self._variant, device)

@@ -18,7 +18,6 @@ from typing import Any
 from her_os.contracts.errors import ConfigError
 from her_os.engines.tts_chatterbox_variants import Variant
 
-
 _TALKATIVE = ("chatterbox.models.t3.t3", "chatterbox.models.s3gen.flow_matching")
 """They print and draw bars at every utterance."""
 
@@ -42,8 +41,8 @@ def import_library(variant: Variant) -> Any:
         raise _not_installed() from error
     if perth.PerthImplicitWatermarker is None:
         raise ConfigError(
-            "chatterbox's watermarker cannot be imported: setuptools is too new in its environment; build it again with "
-            "scripts/engine_environment.sh chatterbox",
+            "chatterbox's watermarker cannot be imported: setuptools is too new in its environment; build it again "
+            "with scripts/engine_environment.sh chatterbox",
             field="tts.python",
         )
     logging.getLogger("chatterbox").setLevel(logging.ERROR)

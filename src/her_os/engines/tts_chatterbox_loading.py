@@ -1,4 +1,4 @@
-"""Chatterbox from a folder: the library's own parts, its published files, and what is wrong with them in plain words."""
+"""Chatterbox from a folder: the library's own parts, its published files, and what is wrong with them, in words."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ def _fill(part: Any, file: Path) -> None:
         else:
             weights = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # safetensors, pickle and zip have a tree each
-        raise _complaint(f"{file} cannot be read ({_first_line(error)}); it is cut off or no file of weights: fetch it again") from error
+        raise _complaint(
+            f"{file} cannot be read ({_first_line(error)}); it is cut off or no file of weights: fetch it again"
+        ) from error
     weights = weights["model"][0] if "model" in weights else weights
     try:
         missing, _unexpected = part.load_state_dict(weights, strict=False)
@@ -90,7 +92,9 @@ def _tokenizer(folder: Path, variant: Variant) -> Any:
         kind = library.MTLTokenizer if variant.is_multilingual else library.EnTokenizer
         return kind(str(folder / variant.tokenizer))
     except Exception as error:  # the tokenizers library raises plain Exception, ours asserts
-        raise _complaint(f"{folder / variant.tokenizer} is no tokenizer of {variant.engine} ({_first_line(error)})") from error
+        raise _complaint(
+            f"{folder / variant.tokenizer} is no tokenizer of {variant.engine} ({_first_line(error)})"
+        ) from error
 
 
 def _own_voice(folder: Path, library_class: Any, device: str) -> Any:
@@ -104,7 +108,9 @@ def _own_voice(folder: Path, library_class: Any, device: str) -> Any:
     try:
         return kind.load(file).to(device)
     except Exception as error:  # pickle, zip, KeyError, TypeError
-        raise _complaint(f"{file} is no voice of chatterbox ({_first_line(error)}); fetch it again, or remove it") from error
+        raise _complaint(
+            f"{file} is no voice of chatterbox ({_first_line(error)}); fetch it again, or remove it"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Memory of the device that Chatterbox runs on: refused before loading, freed beside the synthesis, told apart when out.
+"""Memory of the device that Chatterbox runs on: refused before loading, freed beside the synthesis, known when out.
 
 `torch.cuda.empty_cache` blocks, so it runs in an executor, after each cancel and every few syntheses.
 """
@@ -23,16 +23,13 @@ def refuse_too_large(weight_mb: int, budget_mb: int, free_mb: int, device: str) 
     where = "the graphics card" if device == "cuda" else "main memory"
     if budget_mb and needed > budget_mb:
         raise ConfigError(
-            f"is {budget_mb}; the model needs about {needed} MB of {where} ({weight_mb} of weights); raise it, or take a "
-            "smaller model",
+            f"is {budget_mb}; the model needs about {needed} MB of {where} ({weight_mb} of weights); raise it, or take "
+            "a smaller model",
             field="tts.memory_budget_mb",
         )
     if needed > free_mb:
-        raise ConfigError(
-            f"needs about {needed} MB of {where} and {free_mb} MB are free; end what else is there, or set tts.device to "
-            "cpu" if device == "cuda" else f"needs about {needed} MB of {where} and {free_mb} MB are free",
-            field="tts.model",
-        )  # fmt: skip
+        mend = "end what else is there" + (", or set tts.device to cpu" if device == "cuda" else "")
+        raise ConfigError(f"needs about {needed} MB of {where} and {free_mb} MB are free; {mend}", field="tts.model")
 
 
 def free_mb(device: str) -> int:

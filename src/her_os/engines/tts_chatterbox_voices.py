@@ -1,4 +1,4 @@
-"""Voices to be imitated: WAV files of a folder, by name. Looked at without any model, so that mistakes are told early."""
+"""Voices to be imitated: WAV files of a folder, by name. Looked at without a model: mistakes are told early."""
 
 from __future__ import annotations
 

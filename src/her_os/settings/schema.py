@@ -127,7 +127,7 @@ class SpeechToText(Section, frozen=True):
     port: Port = 11439
     engine: str = "pocketsphinx"
     """`pocketsphinx` in the daemon itself; `faster-whisper` and `parakeet` in a worker process, to which the keys
-    `model` to `worker_memory_mb` belong."""
+    `model` to `worker_memory_mb` belong; `nemotron` in the daemon, which then runs on the interpreter `python`."""
     language: str = "en"
     model: str = ""
     """A folder (anything with a slash), or a name the engine can fetch; empty: the engine's default."""
@@ -138,6 +138,8 @@ class SpeechToText(Section, frozen=True):
     """Interpreter of the worker, where an engine has an environment of its own; empty: the one we run in."""
     worker_memory_mb: Annotated[int, Meta(ge=0)] = 4096
     """Address space of the worker; 0 no limit, which CUDA needs."""
+    latency_ms: Literal[80, 160, 560, 1120] = 560
+    """How much sound `nemotron` takes at a time: less answers sooner and hears a little worse."""
     domain_phrases: Path = Path("domain-phrases.txt")
     reopen_grace_ms: Milliseconds = 200
     replay_before_onset_ms: Milliseconds = 300

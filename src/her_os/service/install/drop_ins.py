@@ -20,7 +20,7 @@ _HEADER = (
 )
 _PYTHON = "/opt/her-os/venv/bin/python"
 _USE_CUDA = ("llm", "stt", "stt_batch", "tts")
-_MAKES_CODE = ("faster-whisper", "chatterbox", "chatterbox-multilingual", "chatterbox-turbo")
+_MAKES_CODE = ("faster-whisper", "chatterbox", "chatterbox-multilingual", "chatterbox-turbo", "nemotron")
 """CTranslate2, torch and numba make code at run time, into memory that is writable first and executable then."""
 _RESTART = {"on-failure": "on-failure", "always": "always", "never": "no"}
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
