@@ -28,7 +28,7 @@ class IncrementalFeatures:
 
     def push(self, pcm: bytes, *, last: bool = False) -> Any:
         """New frames, (1, bands, n), or None. With `last` the end of the sound is taken for silence."""
-        new = np.frombuffer(pcm, "<i2").astype(np.float32) / 32_768
+        new = (np.frombuffer(pcm, "<i2") / 32_768).astype(np.float32)
         self._samples = np.concatenate([self._samples, new])
         total = self._first + len(self._samples)
         known = total // self._hop + 1 if last else max(0, (total - self._half) // self._hop + 1)

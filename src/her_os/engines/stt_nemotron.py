@@ -20,6 +20,7 @@ from typing import Any
 from her_os.contracts.audio import CONVERSATION_RATE
 from her_os.contracts.errors import ConfigError, EngineError, is_out_of_memory
 from her_os.contracts.speech_to_text import RecognitionSession
+from her_os.engines.own_library import library
 from her_os.engines.stt_incremental_features import IncrementalFeatures
 from her_os.engines.stt_nemotron_session import Chunking, NemotronSession
 from her_os.engines.stt_nemotron_steps import Step, Steps, run_batch
@@ -56,9 +57,9 @@ class NemotronEngine:
     def load(self) -> None:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         try:
-            import torch
-            from nemo.collections.asr.models import ASRModel
-            from nemo.utils import logging as nemo_logging
+            torch = library("torch")
+            ASRModel = library("nemo.collections.asr.models").ASRModel
+            nemo_logging = library("nemo.utils").logging
         except ModuleNotFoundError as error:
             if error.name not in {"torch", "nemo"}:
                 raise
@@ -96,7 +97,7 @@ class NemotronEngine:
             raise ConfigError(f"is {self._asked.latency_ms}; {self._file} knows {lengths}", field="stt.latency_ms")
 
     def _prepare(self, device: str) -> None:
-        import torch
+        torch = library("torch")
 
         model, encoder = self._model, self._model.encoder
         wanted = LOOK_AHEAD[self._asked.latency_ms]
@@ -163,7 +164,7 @@ class NemotronEngine:
     def _empty_cache(self) -> None:
         """On a thread of its own: it blocks, and nobody shall wait for it."""
         if self._freeing is not None:
-            import torch
+            torch = library("torch")
 
             with contextlib.suppress(RuntimeError):  # the engine is being unloaded
                 self._freeing.submit(torch.cuda.empty_cache)
@@ -171,7 +172,8 @@ class NemotronEngine:
 
 def _pair(value: Any) -> tuple[int, int]:
     """NeMo writes one number where the first chunk and the later ones are alike."""
-    return (int(value[0]), int(value[1])) if isinstance(value, Sequence) else (int(value), int(value))
+    first, later = value if hasattr(value, "__len__") else (value, value)
+    return int(first), int(later)
 
 
 def _not_installed() -> ConfigError:

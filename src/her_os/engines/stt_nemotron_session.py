@@ -14,6 +14,7 @@ from typing import Any
 from her_os.contracts.audio import CONVERSATION_RATE, SAMPLE_WIDTH
 from her_os.contracts.errors import RecognitionError
 from her_os.contracts.speech_to_text import Final, Partial, Word
+from her_os.engines.own_library import library
 from her_os.engines.stt_incremental_features import IncrementalFeatures
 from her_os.engines.stt_nemotron_steps import Step, Steps
 
@@ -179,15 +180,17 @@ class NemotronSession:
 
 
 def _joined(first: Any, second: Any) -> Any:
-    import torch
+    torch = library("torch")
 
     return torch.cat([first, second], 2)
 
 
 def _last_frames(before: Any, count: int, like: Any) -> Any:
     """The last `count` frames; silence, as the model takes it, where there were not so many."""
-    import torch
+    torch = library("torch")
 
-    have = 0 if before is None else min(count, before.shape[2])
+    if before is None:
+        before = like[:, :, :0]
+    have = min(count, before.shape[2])
     padding = torch.zeros(1, like.shape[1], count - have, dtype=like.dtype, device=like.device)
     return padding if not have else torch.cat([padding, before[:, :, before.shape[2] - have :]], 2)

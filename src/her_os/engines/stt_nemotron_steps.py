@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from her_os.contracts.errors import RecognitionError
+from her_os.engines.own_library import library
 
 
 @dataclass(eq=False)
@@ -70,7 +71,7 @@ class Steps:
 
 def run_batch(model: Any, batch: Sequence[Step]) -> None:
     """One `conformer_stream_step` of NeMo for all of a batch; caches go in and come out by session."""
-    import torch
+    torch = library("torch")
 
     channel, time, length = (
         torch.cat([step.caches[part] for step in batch], dim=dimension) for part, dimension in ((0, 1), (1, 1), (2, 0))

@@ -18,6 +18,7 @@ import numpy as np
 from her_os.contracts.errors import ConfigError, EngineError, SynthesisError
 from her_os.contracts.text_to_speech import SynthesisReport
 from her_os.engines import tts_chatterbox_loading as loading
+from her_os.engines.own_library import library
 from her_os.engines.tts_chatterbox_checkpoints import Checkpoints, Run, SynthesisLeft, forget
 from her_os.engines.tts_chatterbox_library import import_library, require_installed
 from her_os.engines.tts_chatterbox_memory import CacheFreeing, free_mb, ran_out, refuse_too_large
@@ -74,7 +75,7 @@ class ChatterboxEngine:
 
     def load(self) -> None:
         import_library(self._variant)
-        import torch
+        torch = library("torch")
 
         device = self._device(torch.cuda.is_available())
         refuse_too_large(self._variant.weight_mb(self._folder), self._asked.memory_budget_mb, free_mb(device), device)
@@ -148,7 +149,7 @@ class ChatterboxEngine:
     def _wait_until_idle(self) -> None:
         """A cancel is answered when the card has nothing left to do."""
         if self._tts.device == "cuda":
-            import torch
+            torch = library("torch")
 
             torch.cuda.synchronize()
 

@@ -72,7 +72,10 @@ class Checkpoints:
             self._on(module, "vocoder")
 
     def _on(self, module: Any, stage: str, *, wait: bool = False) -> None:
-        module.register_forward_pre_hook(lambda _module, _given: self.check(stage, wait=wait))
+        def at_checkpoint(_module: Any, _given: Any) -> None:
+            self.check(stage, wait=wait)
+
+        module.register_forward_pre_hook(at_checkpoint)
 
 
 def _leaves(module: Any) -> list[Any]:

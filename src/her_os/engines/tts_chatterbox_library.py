@@ -48,9 +48,16 @@ def import_library(variant: Variant) -> Any:
     logging.getLogger("chatterbox").setLevel(logging.ERROR)
     for name in _TALKATIVE:
         talkative: Any = importlib.import_module(name)
-        talkative.tqdm = lambda steps, **_how: steps
-        talkative.print = lambda *_said, **_how: None
+        talkative.tqdm, talkative.print = _no_bar, _not_printed
     return getattr(module, variant.library_class)
+
+
+def _no_bar(steps: Any, **_how: Any) -> Any:
+    return steps
+
+
+def _not_printed(*_said: Any, **_how: Any) -> None:
+    """Nothing."""
 
 
 def _without_compiled_torchaudio() -> None:
@@ -59,9 +66,9 @@ def _without_compiled_torchaudio() -> None:
     extension: Any = ModuleType("torchaudio._extension")
     extension._IS_TORCHAUDIO_EXT_AVAILABLE = False
     extension._IS_ALIGN_AVAILABLE = False
-    extension.fail_if_no_align = lambda function: function
-    extension._load_lib = lambda _name: False
-    extension._check_cuda_version = lambda: None
+    extension.fail_if_no_align = _no_bar
+    extension._load_lib = _not_printed
+    extension._check_cuda_version = _not_printed
     sys.modules.setdefault("torchaudio._extension", extension)
 
 

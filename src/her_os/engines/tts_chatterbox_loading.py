@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from her_os.contracts.errors import ConfigError
+from her_os.engines.own_library import library
 from her_os.engines.tts_chatterbox_library import import_library
 from her_os.engines.tts_chatterbox_shape import GPT2, LLAMA, Shape, read_shape, sized
 from her_os.engines.tts_chatterbox_variants import Variant
@@ -38,10 +39,10 @@ def load(folder: Path, variant: Variant, device: str) -> Any:
 
 def build(variant: Variant, shape: Shape | None) -> tuple[Any, Any, Any]:
     """T3, S3Gen and voice encoder, with random weights."""
-    from chatterbox.models.s3gen import s3gen as library
-    from chatterbox.models.t3 import T3
-    from chatterbox.models.t3.modules.t3_config import T3Config
-    from chatterbox.models.voice_encoder import VoiceEncoder
+    s3gen = library("chatterbox.models.s3gen").s3gen
+    T3 = library("chatterbox.models.t3").T3
+    T3Config = library("chatterbox.models.t3.modules.t3_config").T3Config
+    VoiceEncoder = library("chatterbox.models.voice_encoder").VoiceEncoder
 
     hp = T3Config.multilingual() if variant.is_multilingual else T3Config()
     if variant.is_turbo:
@@ -52,13 +53,13 @@ def build(variant: Variant, shape: Shape | None) -> tuple[Any, Any, Any]:
     if shape is not None:
         hp.llama_config_name = GPT2 if variant.is_turbo else LLAMA
     with sized(shape) if shape is not None else nullcontext():
-        return T3(hp), library.S3Token2Wav(meanflow=variant.is_turbo), VoiceEncoder()
+        return T3(hp), s3gen.S3Token2Wav(meanflow=variant.is_turbo), VoiceEncoder()
 
 
 def _fill(part: Any, file: Path) -> None:
     """Put the weights of a file into a part of the model. Raises ConfigError for a file that is not whole or not it."""
-    import torch
-    from safetensors.torch import load_file
+    torch = library("torch")
+    load_file = library("safetensors.torch").load_file
 
     try:
         if file.suffix == ".safetensors":
@@ -80,16 +81,16 @@ def _fill(part: Any, file: Path) -> None:
 
 
 def _tokenizer(folder: Path, variant: Variant) -> Any:
-    from chatterbox.models import tokenizers as library
+    tokenizers = library("chatterbox.models").tokenizers
 
     try:
         if variant.is_turbo:
-            from transformers import AutoTokenizer
+            AutoTokenizer = library("transformers").AutoTokenizer
 
             made = AutoTokenizer.from_pretrained(folder)
             made.pad_token = made.pad_token or made.eos_token
             return made
-        kind = library.MTLTokenizer if variant.is_multilingual else library.EnTokenizer
+        kind = tokenizers.MTLTokenizer if variant.is_multilingual else tokenizers.EnTokenizer
         return kind(str(folder / variant.tokenizer))
     except Exception as error:  # the tokenizers library raises plain Exception, ours asserts
         raise _complaint(

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import psutil
 
 from her_os.contracts.errors import ConfigError, is_out_of_memory
+from her_os.engines.own_library import library
 
 WORKING_MB = 700
 """What a synthesis needs beside the weights: caches of 1,000 tokens, the sound of 40 s, the library's own."""
@@ -35,7 +36,7 @@ def refuse_too_large(weight_mb: int, budget_mb: int, free_mb: int, device: str) 
 def free_mb(device: str) -> int:
     """Megabytes that are free on the device now."""
     if device == "cuda":
-        import torch
+        torch = library("torch")
 
         return int(torch.cuda.mem_get_info()[0]) >> 20
     return int(psutil.virtual_memory().available) >> 20

@@ -66,4 +66,5 @@ def fade_over(old: Samples, new: Samples) -> Samples:
     if not length:
         return new
     rising = np.linspace(0, 1, length, dtype=np.float32)
-    return np.concatenate([old[:length] * (1 - rising) + new[:length] * rising, new[length:]])
+    seam = old[:length] * (1 - rising) + new[:length] * rising
+    return np.concatenate([seam, new[length:]]).astype(np.float32)

@@ -7,7 +7,7 @@ the same classes of the library are made, with other numbers handed to them whil
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from her_os.contracts.errors import ConfigError
+from her_os.engines.own_library import library
 
 FILE = "shape.json"
 LLAMA, GPT2 = "her_os_llama", "her_os_gpt2"
@@ -53,11 +54,11 @@ def read_shape(folder: Path) -> Shape | None:
 
 
 @contextmanager
-def sized(shape: Shape) -> Iterator[None]:
+def sized(shape: Shape) -> Generator[None]:
     """While it lasts the library builds models of this shape, T3 by the names `LLAMA` and `GPT2`."""
-    from chatterbox.models.s3gen import s3gen
-    from chatterbox.models.t3.llama_configs import LLAMA_CONFIGS
-    from chatterbox.models.t3.modules import cond_enc
+    s3gen = library("chatterbox.models.s3gen").s3gen
+    LLAMA_CONFIGS = library("chatterbox.models.t3.llama_configs").LLAMA_CONFIGS
+    cond_enc = library("chatterbox.models.t3.modules").cond_enc
 
     heads = {"hidden_size": shape.width, "num_hidden_layers": shape.layers, "num_attention_heads": shape.heads}
     llama = {
@@ -98,12 +99,16 @@ def sized(shape: Shape) -> Iterator[None]:
 
 def _with(kind: Any, **sizes: Any) -> Any:
     """A constructor whose caller's own numbers give way to `sizes`."""
-    return lambda *args, **kwargs: kind(*args, **{**kwargs, **sizes})
+
+    def make(*given: Any, **named: Any) -> Any:
+        return kind(*given, **{**named, **sizes})
+
+    return make
 
 
 def _prompt_tokenizer(kind: Any, shape: Shape, name: str) -> Any:
     """The library's tokenizer of voice prompts; its constructor does not pass sizes on to its base."""
-    from s3tokenizer import model_v2
+    model_v2 = library("s3tokenizer").model_v2
 
     config = model_v2.ModelConfig(
         n_audio_state=shape.prompt_tokenizer_width,
@@ -116,7 +121,7 @@ def _prompt_tokenizer(kind: Any, shape: Shape, name: str) -> Any:
 
 
 @contextmanager
-def _replaced(owner: Any, **others: Any) -> Iterator[None]:
+def _replaced(owner: Any, **others: Any) -> Generator[None]:
     """Other attributes for a module or class, and the old ones again afterwards."""
     saved = {name: getattr(owner, name) for name in others}
     try:

@@ -8,12 +8,13 @@ byte. Runs on the synthesis thread; left by the checkpoints' exception, or when 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from her_os.engines.own_library import library
 from her_os.engines.tts_chatterbox_checkpoints import Checkpoints
 from her_os.engines.tts_chatterbox_seams import CHUNK_TOKENS, LOOKAHEAD_TOKENS, TOKEN_SAMPLES, Samples, Seams
 from her_os.engines.tts_chatterbox_variants import Variant
@@ -37,7 +38,7 @@ class Utterances:
 
     def speak(self, text: str, conditionals: Any, emit: Callable[[Samples], None]) -> None:
         """Say `text`, which has something to say, in the voice of `conditionals`. `emit` gets -1 to 1 at 24 kHz."""
-        import torch
+        torch = library("torch")
 
         renderer = _Renderer(self._tts, self._variant, conditionals, self._checkpoints)
         seams = Seams(renderer.render, emit, CHUNK_TOKENS if self._asked.streaming else None)
@@ -47,7 +48,7 @@ class Utterances:
 
     def _generate(self, text: str, condition: Any) -> None:
         """Let T3 make tokens; they are taken by the hook. The numbers are those of the library's `generate`."""
-        import torch
+        torch = library("torch")
 
         t3, variant, asked = self._tts.t3, self._variant, self._asked
         normalised = sys.modules[type(self._tts).__module__].punc_norm(text)
@@ -80,7 +81,7 @@ class Utterances:
         )
 
     @contextmanager
-    def _hearing(self, push: Callable[[int], None]) -> Iterator[None]:
+    def _hearing(self, push: Callable[[int], None]) -> Generator[None]:
         """Hand each new token to `push`. Only those come alone: prompts and text are looked up many at a time."""
 
         def see(_module: Any, given: tuple[Any, ...]) -> None:
@@ -94,7 +95,7 @@ class Utterances:
             handle.remove()
 
     @contextmanager
-    def _no_hooks_left(self) -> Iterator[None]:
+    def _no_hooks_left(self) -> Generator[None]:
         """Take away what the multilingual model's alignment adds to its layers at each utterance and never removes."""
         layers = [layer.self_attn for layer in getattr(self._tts.t3.tfmr, "layers", ())]
         before = [set(layer._forward_hooks) for layer in layers]
@@ -117,7 +118,7 @@ class _Renderer:
 
     def render(self, tokens: Sequence[int], start: int, last: bool) -> Samples:
         """As `Seams` asks for it."""
-        import torch
+        torch = library("torch")
 
         s3gen = self._tts.s3gen
         ids = torch.tensor(tokens, dtype=torch.long, device=self._tts.device)
