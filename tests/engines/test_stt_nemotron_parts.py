@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from her_os.contracts.errors import ConfigError, RecognitionError
+from her_os.engines.recogniser_wishes import RecogniserWishes
 from her_os.engines.stt_incremental_features import IncrementalFeatures
 from her_os.engines.stt_nemotron import NemotronEngine
 from her_os.engines.stt_nemotron_steps import Step, Steps
+from her_os.engines.transcript_engines import create_recogniser
 from her_os.settings import Settings
 from her_os.settings.schema import SpeechToText
 
@@ -101,3 +103,11 @@ def test_mistakes_are_told_without_the_package(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=complaint):
             NemotronEngine(Settings(stt=asked, source=str(tmp_path / "her-os.yaml")))
+
+
+def test_it_hears_calls_and_no_files() -> None:
+    settings = Settings(stt=SpeechToText(engine="nemotron", python="/elsewhere", model="./some.nemo"))
+    with pytest.raises(
+        ConfigError, match=r"stt\.engine: is 'nemotron', which hears calls and no files; .*transcripts\.eng"
+    ):
+        create_recogniser(RecogniserWishes.of(settings, "transcripts"))
