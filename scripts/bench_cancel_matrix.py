@@ -120,9 +120,8 @@ def main() -> None:
     seen = Seen()
     watch(engine, seen)
     rows = []
-    print(
-        f"{options.engine} on {options.device}, {'sentences' if options.sentence else 'streaming'}, {platform.machine()}"
-    )
+    how = "sentence by sentence" if options.sentence else "streaming"
+    print(f"{options.engine} on {options.device}, {how}, {platform.machine()}")
     print("| stage | cancels | exit p50 ms | p95 ms | max ms | steps after |\n|---|---|---|---|---|---|")
     for stage in STAGES:
         measured = [once(engine, seen, stage) for _ in range(options.times)]
