@@ -4,7 +4,8 @@
 Its speech is the embedded voice's (flite). It hears strings of these words in any order, at all four latencies, and
 nothing else: enough for tests of streaming. The sentences are random, because on whole sentences such a model learns to
 answer before it has heard anything. Some minutes of one quiet processor core; the result is committed under
-tests/data/tiny-nemotron. After the 400 steps of that one it hears a few of the words only; more steps, more words. To make it anew, on Nemotron's own environment:
+tests/data/tiny-nemotron. After the 400 steps of that one it hears a few of the words only; more steps, more words.
+To make it anew, on Nemotron's own environment:
 
     .cache/engines/nemotron/bin/python scripts/make_tiny_nemotron.py [FILE] [--steps 400]
 """
