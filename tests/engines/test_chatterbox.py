@@ -80,7 +80,7 @@ async def test_it_speaks_is_cancelled_and_speaks_again(engine: str, household: H
     write_wav(voices / "anna.wav", 6)
     made, url = household(engine, voices=str(voices))
     async with (
-        daemon(made, url) as process,
+        daemon(made, url, patience_s=600) as process,
         aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as http,
     ):
         command = psutil.Process(process.pid).cmdline()
