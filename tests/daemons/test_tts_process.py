@@ -46,12 +46,14 @@ async def her_os(environment: dict[str, str], *arguments: str) -> tuple[int, str
 
 
 @asynccontextmanager
-async def daemon(environment: dict[str, str], url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def daemon(
+    environment: dict[str, str], url: str, *, patience_s: float = 60
+) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "her_os.cli", "daemon", "tts", env=environment, stderr=asyncio.subprocess.PIPE
     )
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(patience_s):
             while await health(url) != 200:
                 assert process.returncode is None
                 await asyncio.sleep(0.05)

@@ -15,17 +15,23 @@ from her_os.engines import tts_registry
 from her_os.engines.tts_espeak import EspeakEngine
 from her_os.engines.tts_flite import FliteEngine, flite_is_installed
 from her_os.engines.tts_registry import create_tts_engine
+from her_os.settings import Settings
+from her_os.settings.schema import TextToSpeech
 
 SENTENCE = "This is a test of the voice, and it can be heard."
 LONG = "The quick brown fox jumps over the lazy dog near the river bank, " * 60
 NEVER = threading.Event()
 
 
+def create(name: str) -> TextToSpeechEngine:
+    return create_tts_engine(Settings(tts=TextToSpeech(engine=name)))
+
+
 @pytest.fixture(scope="module", params=["flite", "espeak"])
 def engine(request: pytest.FixtureRequest) -> Iterator[TextToSpeechEngine]:
     if request.param == "flite" and not flite_is_installed():
         pytest.skip("libflite1 is not installed")
-    made = create_tts_engine(request.param)
+    made = create(request.param)
     made.load()
     yield made
     made.unload()
@@ -47,7 +53,7 @@ def test_every_voice_can_be_heard(engine: TextToSpeechEngine) -> None:
 
 
 def test_a_second_engine_of_the_process_leaves_the_first_its_voice(engine: TextToSpeechEngine) -> None:
-    second = create_tts_engine(engine.name)
+    second = create(engine.name)
     second.load()
     assert speak(engine, SENTENCE)[1]
     assert speak(second, SENTENCE)[1]
@@ -126,7 +132,7 @@ def test_a_second_engine_object_sounds_the_same(engine: TextToSpeechEngine) -> N
     """Espeak-ng is initialised once a process, flite's voices are registered again: neither may give garbage."""
     expected = speak(engine, SENTENCE)[0].samples
     for _ in range(3):
-        again = create_tts_engine(engine.name)
+        again = create(engine.name)
         again.load()
         assert speak(again, SENTENCE)[0].samples == pytest.approx(expected, rel=0.002)
     engine.load()
@@ -145,10 +151,10 @@ def test_flite_falls_back_to_espeak_with_a_warning(
 ) -> None:
     monkeypatch.setattr(tts_registry, "flite_is_installed", lambda: False)
     with caplog.at_level(logging.WARNING):
-        assert create_tts_engine("flite").name == "espeak"
+        assert create("flite").name == "espeak"
     assert "libflite1" in caplog.text
 
 
 def test_an_unknown_engine_names_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"tts\.engine.*espeak, flite"):
-        create_tts_engine("festival")
+        create("festival")

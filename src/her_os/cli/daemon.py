@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from enum import StrEnum
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 
 from her_os.cli.options import ConfigFile
 from her_os.contracts.errors import ConfigError
+from her_os.daemons.engine_interpreter import move_into_environment
 from her_os.daemons.mistakes import refuse_mistakes
 from her_os.service.http_daemon import run_daemon
 from her_os.service.logging import setup_logging
@@ -50,6 +52,10 @@ def daemon(
 
     async def start() -> int:
         settings = load_settings(config)
+        try:
+            move_into_environment(settings, module_name, sys.argv[1:])
+        except ConfigError as error:
+            raise located(error, settings.source) from error
         secrets = load_secrets(settings.environment.secrets_file)
         refuse_mistakes(settings, module_name)
         module = importlib.import_module(f"her_os.daemons.{module_name}")

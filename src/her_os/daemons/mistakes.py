@@ -85,8 +85,10 @@ def _llama_server(settings: Settings) -> None:
 
 
 def _recogniser(settings: Settings) -> None:
+    from her_os.daemons.engine_interpreter import interpreter_of
     from her_os.engines.stt_registry import create_stt_engine
 
+    interpreter_of(settings, "stt")
     known: Sequence[str] = getattr(create_stt_engine(settings), "languages", ())
     language = settings.stt.language
     if known and language.split("-")[0].lower() not in known:
@@ -115,10 +117,12 @@ def _phrases(settings: Settings) -> None:
 
 
 def _voice(settings: Settings) -> None:
+    from her_os.daemons.engine_interpreter import interpreter_of
     from her_os.daemons.tts import default_voice
     from her_os.engines.tts_registry import create_tts_engine
 
-    default_voice(settings.tts.voice, settings.tts.engine, create_tts_engine(settings.tts.engine))
+    interpreter_of(settings, "tts")
+    default_voice(settings.tts.voice, settings.tts.engine, create_tts_engine(settings))
 
 
 def _contacts(settings: Settings) -> None:

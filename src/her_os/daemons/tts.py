@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 async def main(settings: Settings, secrets: Secrets, engine: TextToSpeechEngine | None = None) -> int:
     """Run until a signal. `engine` takes the place of the configured one. Returns the exit status."""
-    return await build(settings, secrets, engine or create_tts_engine(settings.tts.engine)).run()
+    return await build(settings, secrets, engine or create_tts_engine(settings)).run()
 
 
 def build(settings: Settings, secrets: Secrets, engine: TextToSpeechEngine) -> HttpDaemon:

@@ -11,6 +11,7 @@ from pathlib import Path
 from her_os.contracts.errors import ConfigError
 from her_os.contracts.speech_to_text import SpeechToTextEngine
 from her_os.engines.plugin import create_plugin, is_plugin
+from her_os.engines.stt_nemotron import NemotronEngine
 from her_os.engines.stt_pocketsphinx import PocketsphinxEngine
 from her_os.engines.stt_windows import WindowEngine
 from her_os.engines.transcript_faster_whisper import FasterWhisper
@@ -22,6 +23,7 @@ ENGINES: dict[str, Callable[[Settings], SpeechToTextEngine]] = {
     "pocketsphinx": lambda settings: PocketsphinxEngine(
         domain_phrases_file(settings), settings.environment.cache_dir.expanduser()
     ),
+    "nemotron": NemotronEngine,
     "faster-whisper": lambda settings: WindowEngine.create(settings, FasterWhisper.create),
     "parakeet": lambda settings: WindowEngine.create(settings, Parakeet.create),
 }

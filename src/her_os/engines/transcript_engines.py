@@ -24,12 +24,21 @@ RECORDING_ENGINES: dict[str, Callable[[RecogniserWishes], RecordingRecogniser]] 
     "parakeet": Parakeet.create,
 }
 
+_CALLS_ONLY = ("nemotron",)
+"""Recognisers that need a daemon of their own, not a worker."""
+
 
 def create_recogniser(wishes: RecogniserWishes) -> RecordingRecogniser:
     """Not yet loaded: one made for recordings, or the streaming one of the calls. Raises ConfigError: what to do."""
     name, settings = wishes.engine, wishes.settings
     if make := RECORDING_ENGINES.get(name):
         return make(wishes)
+    if name in _CALLS_ONLY:
+        raise ConfigError(
+            f"is {name!r}, which hears calls and no files; name another one in {wishes.section}.engine",
+            file=settings.source,
+            field=wishes.engine_field,
+        )
     if name not in ENGINES:
         raise ConfigError(
             f"is {name!r}; known engines: {', '.join(sorted({*ENGINES, *RECORDING_ENGINES}))}",

@@ -127,7 +127,7 @@ class SpeechToText(Section, frozen=True):
     port: Port = 11439
     engine: str = "pocketsphinx"
     """`pocketsphinx` in the daemon itself; `faster-whisper` and `parakeet` in a worker process, to which the keys
-    `model` to `worker_memory_mb` belong."""
+    `model` to `worker_memory_mb` belong; `nemotron` in the daemon, which then runs on the interpreter `python`."""
     language: str = "en"
     model: str = ""
     """A folder (anything with a slash), or a name: of the model store, or one it can fetch; empty: its default."""
@@ -138,6 +138,8 @@ class SpeechToText(Section, frozen=True):
     """Interpreter of the worker, where an engine has an environment of its own; empty: the one we run in."""
     worker_memory_mb: Annotated[int, Meta(ge=0)] = 4096
     """Address space of the worker; 0 no limit, which CUDA needs."""
+    latency_ms: Literal[80, 160, 560, 1120] = 560
+    """How much sound `nemotron` takes at a time: less answers sooner and hears a little worse."""
     domain_phrases: Path = Path("domain-phrases.txt")
     reopen_grace_ms: Milliseconds = 200
     replay_before_onset_ms: Milliseconds = 300
@@ -176,10 +178,32 @@ class TextToSpeech(Section, frozen=True):
     host: str = "127.0.0.1"
     port: Port = 8772
     engine: str = "flite"
-    """`flite` falls back to `espeak` (and says so) where libflite is not installed."""
+    """`flite` falls back to `espeak` (and says so) where libflite is not installed. `chatterbox`,
+    `chatterbox-multilingual` and `chatterbox-turbo` need weights and an environment of their own; the keys `model` to
+    `memory_budget_mb` belong to them."""
     voice: str = ""
     tombstone_s: Positive = 60
     max_text_chars: Positive = 4000
+    model: str = ""
+    """Folder with the weights, as published."""
+    python: str = ""
+    """Interpreter of the engine's environment, which the daemon then runs on; empty: the one we run in."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    voices: str = ""
+    """Folder of WAV files; each is a voice to be imitated, by the file's name."""
+    language: str = "en"
+    """What `chatterbox-multilingual` speaks."""
+    streaming: bool = True
+    """Sound comes while its sentence is still being made; false: sentence by sentence."""
+    expressiveness: Annotated[float, Meta(ge=0, le=2)] = 0.5
+    """Chatterbox calls it exaggeration. Turbo has none."""
+    guidance: Annotated[float, Meta(ge=0, le=2)] = 0.5
+    """Chatterbox calls it cfg_weight: less is slower speech. Turbo has none."""
+    temperature: Annotated[float, Meta(gt=0, le=2)] = 0.8
+    threads: Positive = 1
+    """On a CPU; calls need the others."""
+    memory_budget_mb: Annotated[int, Meta(ge=0)] = 0
+    """What the model may take, of the graphics card or else of main memory; 0: what is free there."""
 
 
 class ModelFlags(Section, frozen=True):

@@ -42,6 +42,7 @@ def test_a_recogniser_that_makes_code_may_do_so_in_its_own_units_only(tmp_path: 
     for text, units in (
         ("stt: {engine: faster-whisper}", {"stt", "transcripts"}),
         ("stt_batch: {engine: faster-whisper}", {"stt-batch"}),
+        ("tts: {engine: chatterbox-turbo}", {"tts"}),
         ("stt: {engine: faster-whisper}\ntranscripts: {engine: pocketsphinx}", {"stt"}),
     ):
         said = compiled(tmp_path, text)

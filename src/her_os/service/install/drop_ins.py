@@ -20,8 +20,8 @@ _HEADER = (
 )
 _PYTHON = "/opt/her-os/venv/bin/python"
 _USE_CUDA = ("llm", "stt", "stt_batch", "tts")
-_MAKES_CODE = ("faster-whisper",)
-"""CTranslate2 makes its kernels at run time, into memory that is writable first and executable then."""
+_MAKES_CODE = ("faster-whisper", "chatterbox", "chatterbox-multilingual", "chatterbox-turbo", "nemotron")
+"""CTranslate2, torch and numba make code at run time, into memory that is writable first and executable then."""
 _RESTART = {"on-failure": "on-failure", "always": "always", "never": "no"}
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -73,7 +73,7 @@ def _of_service(settings: Settings, name: str) -> _DropIn:
         say.append(f"TimeoutStartSec={max(ready_s, policy.backoff.max_sec):g}")  # the pause before a restart is in it
     if loader.graceful_shutdown.kill_after_sec != default.graceful_shutdown.kill_after_sec:
         say.append(f"TimeoutStopSec={loader.graceful_shutdown.kill_after_sec:g}")
-    if name in {"stt", "stt_batch"}:
+    if name in {"stt", "stt_batch", "tts"}:
         say += _may_make_code(getattr(settings, name).engine)
     say += _environment_of(settings, name, service)
     say += _program(service, getattr(Settings().services, name), name)
