@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from her_os.audio.first_sounds import load_first_sounds
 from her_os.audio.recording import StereoRecorder
 from her_os.audio.voice_activity import FastVoiceGate, SileroVoiceActivity
 from her_os.clients.llama_server_client import LlamaServerClient
@@ -223,6 +224,8 @@ def _strategy(settings: Settings, parts: CallParts, synthesizer: TtsClient, wind
 
         barge_in.echo = LineEcho()
         parts.tap = ReferenceTap(barge_in.echo, parts.tap)
+    if full_duplex:
+        barge_in.first_sounds = load_first_sounds()
     return (FullDuplexOrchestrator if full_duplex else HalfDuplexOrchestrator)(parts, barge_in)
 
 
