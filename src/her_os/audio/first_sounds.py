@@ -1,6 +1,6 @@
 """What a sound that begins while the assistant speaks will turn out to be: talk, a backchannel ("mm-hm"), or a noise.
 
-A log-mel picture of the last 320 ms and one hidden layer, in numpy: some 0.6 ms of a busy CPU for a look. The weights, made by
+A log-mel picture of the last 320 ms and one hidden layer, in numpy: 0.6 ms on a busy machine. The weights, made by
 `scripts/train_first_sounds.py`, tell how a sound begins and not what is said: the recogniser's words overrule them.
 """
 
