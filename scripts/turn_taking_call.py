@@ -16,6 +16,7 @@ import numpy as np
 
 import turn_taking_sounds as sounds
 from her_os.audio.echo import LineEcho, ReferenceTap
+from her_os.audio.first_sounds import load_first_sounds
 from her_os.audio.voice_activity import FastVoiceGate, SileroVoiceActivity
 from her_os.contracts.audio import FRAME_BYTES, FRAME_SAMPLES, InboundFrame
 from her_os.contracts.call_line import FrameTap, LineListener
@@ -24,7 +25,8 @@ from her_os.conversation.barge_in_policy import InterruptionJudge, JudgeLimits, 
 from her_os.conversation.call_loop import CallLoop
 from her_os.conversation.ears import Ears
 from her_os.conversation.endpointing import Endpointer, EndpointLimits
-from her_os.conversation.full_duplex import BargeIn, FullDuplexOrchestrator
+from her_os.conversation.full_duplex import FullDuplexOrchestrator
+from her_os.conversation.going_on import BargeIn
 from her_os.conversation.half_duplex import HalfDuplexOrchestrator
 from her_os.conversation.history import History
 from her_os.conversation.orchestrator import CallParts
@@ -204,7 +206,7 @@ async def hold(
     parts = CallParts(
         line=line,
         ears=Ears(KnowingRecogniser(words), detector, preroll_ms=300),
-        endpointer=Endpointer(EndpointLimits(finished_ms=224 if full else 320), detector.window_ms),
+        endpointer=Endpointer(EndpointLimits(finished_ms=224 if full else 256), detector.window_ms),
         history=history,
         replier=Replier(line.call_id, line.playout, synthesizer, thinker, phrases, epoch),
         journal=journal,
@@ -218,10 +220,11 @@ async def hold(
 
 def make_orchestrator(parts: CallParts, synthesizer: FliteSynthesizer, window_ms: int, *, full: bool) -> CallLoop:
     """As `daemons/phone_call.py` does, with its default settings."""
+    barge_in = BargeIn(
+        FastVoiceGate(mode=2), PauseDetector(40), InterruptionJudge(JudgeLimits(), window_ms), synthesizer
+    )
     if not full:
-        return HalfDuplexOrchestrator(parts)
-    judge = InterruptionJudge(JudgeLimits(), window_ms)
-    echo = LineEcho()
-    parts.tap = ReferenceTap(echo, parts.tap)
-    gate = FastVoiceGate(mode=2)
-    return FullDuplexOrchestrator(parts, BargeIn(gate, PauseDetector(40), judge, synthesizer, echo))
+        return HalfDuplexOrchestrator(parts, barge_in)
+    barge_in.echo, barge_in.first_sounds = LineEcho(), load_first_sounds()
+    parts.tap = ReferenceTap(barge_in.echo, parts.tap)
+    return FullDuplexOrchestrator(parts, barge_in)

@@ -11,11 +11,13 @@ import pytest
 
 from her_os.contracts.call_journal import TurnRecord
 from her_os.contracts.language_model import ToolCall, ToolSpec
+from her_os.contracts.voice_activity import FirstSoundJudge
 from her_os.conversation.barge_in_policy import InterruptionJudge, JudgeLimits, PauseDetector
 from her_os.conversation.call_loop import CallLoop
 from her_os.conversation.ears import Ears
 from her_os.conversation.endpointing import Endpointer, EndpointLimits
-from her_os.conversation.full_duplex import BargeIn, FullDuplexOrchestrator
+from her_os.conversation.full_duplex import FullDuplexOrchestrator
+from her_os.conversation.going_on import BargeIn
 from her_os.conversation.half_duplex import HalfDuplexOrchestrator
 from her_os.conversation.history import History
 from her_os.conversation.orchestrator import CallParts
@@ -106,10 +108,16 @@ def make_call(
     idle_hangup_s: float = 0.0,
     open_tasks: Sequence[str] = (),
     alternating: bool = False,
+    partials: Sequence[str] = (),
+    first_sounds: FirstSoundJudge | None = None,
 ) -> FakeCall:
     """A call with a scripted caller. Must be called on the event loop."""
     clock = asyncio.get_running_loop().time
-    recogniser, model, synthesizer = ScriptedRecogniser(texts), ScriptedModel(replies, word_s=word_s), ToneSynthesizer()
+    recogniser, model, synthesizer = (
+        ScriptedRecogniser(texts, partials=partials),
+        ScriptedModel(replies, word_s=word_s),
+        ToneSynthesizer(),
+    )
     toolbox, journal, history, epoch = (
         OneTool(tool_s),
         ListJournal(),
@@ -133,9 +141,7 @@ def make_call(
         open_tasks=lambda: open_tasks,
         clock=clock,
     )
-    if full_duplex:
-        judge = InterruptionJudge(JudgeLimits(confirm_ms=confirm_ms), window_ms=20)
-        orchestrator = FullDuplexOrchestrator(parts, BargeIn(LevelGate(), PauseDetector(40), judge, synthesizer))
-    else:
-        orchestrator = HalfDuplexOrchestrator(parts)
+    judge = InterruptionJudge(JudgeLimits(confirm_ms=confirm_ms), window_ms=20)
+    strategy = FullDuplexOrchestrator if full_duplex else HalfDuplexOrchestrator
+    orchestrator = strategy(parts, BargeIn(LevelGate(), PauseDetector(40), judge, synthesizer, None, first_sounds))
     return FakeCall(line, orchestrator, recogniser, model, synthesizer, toolbox, journal, history, apology_pcm)

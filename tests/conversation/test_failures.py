@@ -41,7 +41,7 @@ async def test_a_voice_that_hangs_when_it_is_cancelled_does_not_deafen_the_call(
     line = ScriptedLine(caller(QUESTION, (3.0, 3.8, SPEECH)))
     call = make_call(line, ["tell me a story", "stop"], [STORY, ["Okay."]])
     asyncio.get_running_loop().call_later(2.9, setattr, call.synthesizer, "hangs", True)
-    asyncio.get_running_loop().call_later(4.2, setattr, call.synthesizer, "hangs", False)
+    asyncio.get_running_loop().call_later(4.1, setattr, call.synthesizer, "hangs", False)
     await call.run_for(9)
     story, answer = call.journal.turns
     assert story.cancel is not None

@@ -35,9 +35,14 @@ class LevelDetector:
 
 
 class ScriptedRecogniser:
-    """SpeechToTextStream: the next text of `texts` for each utterance; remembers the speech it was given."""
+    """SpeechToTextStream: the next text of `texts` for each utterance; remembers the speech it was given.
 
-    def __init__(self, texts: Sequence[str], *, finalize_s: float = 0.03, cycle_s: float = 0.2) -> None:
+    `partials`: what it shows of an utterance at first, where that is not all of it.
+    """
+
+    def __init__(
+        self, texts: Sequence[str], *, finalize_s: float = 0.03, cycle_s: float = 0.2, partials: Sequence[str] = ()
+    ) -> None:
         self.texts = list(texts)
         self.on_partial: Callable[[Partial], None] | None = None
         self.available = True
@@ -45,14 +50,14 @@ class ScriptedRecogniser:
         self.discarded = 0
         self.utterances: list[list[int]] = []
         self._pushed: list[int] = []
-        self._finalize_s, self._cycle_s = finalize_s, cycle_s
+        self._finalize_s, self._cycle_s, self._partials = finalize_s, cycle_s, list(partials)
 
     async def open(self) -> None:
         return None
 
     def push(self, pcm: bytes, sample_index: int) -> None:
         if not self._pushed and self.on_partial and self.texts:
-            self.on_partial(Partial(0, 0, self.texts[0], 0))
+            self.on_partial(Partial(0, 0, self._partials[0] if self._partials else self.texts[0], 0))
         if _level(pcm) >= SPEECH:
             self._pushed.append(sample_index)
 
@@ -60,7 +65,7 @@ class ScriptedRecogniser:
         await asyncio.sleep(self._finalize_s)
         if not self.available:
             raise SidecarUnavailable("stt", "gone")
-        pushed, self._pushed = self._pushed, []
+        pushed, self._pushed, self._partials = self._pushed, [], self._partials[1:]
         self.utterances.append(pushed)
         return Final(len(self.utterances), 0, self.texts.pop(0) if self.texts and pushed else "", 0)
 

@@ -41,6 +41,14 @@ class Interrupted:
 
 
 @dataclass(frozen=True)
+class Overheard:
+    """What the caller said into turn `turn` is over; it began at `from_sample`."""
+
+    turn: int
+    from_sample: int
+
+
+@dataclass(frozen=True)
 class ReplyDone:
     """A reply was played to its end."""
 
@@ -59,7 +67,7 @@ class Farewell:
     text: str
 
 
-Event = EndOfTurn | Interrupted | ReplyDone | Wake | Farewell
+Event = EndOfTurn | Interrupted | Overheard | ReplyDone | Wake | Farewell
 
 
 class CallLoop:
@@ -71,6 +79,12 @@ class CallLoop:
         self._inbox: asyncio.Queue[Event] = asyncio.Queue()
         self._announcements: deque[str] = deque()
         self._pending_end: EndOfTurn | None = None
+        self._heard = ""
+        """What the recogniser has heard so far of the utterance under way."""
+        self._answering = False
+        """The running turn answers the caller: it is no announcement."""
+        self._taken_back = False
+        """Words wait for an answer that was taken back, for the caller seemed to go on."""
         self._hang_up_when_done = False
         self._hanging_up: asyncio.Task[None] | None = None
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -186,7 +200,8 @@ class CallLoop:
         endpointer = self._parts.endpointer
         if text and not endpointer.partial:
             log.debug("first words %d ms after their onset", endpointer.started_ago_ms)
-        endpointer.partial = text
+        self._heard = text
+        endpointer.partial = f"{self._parts.history.unanswered} {text}".strip() if text else ""
 
     def _listen(self, probability: float) -> None:
         """One window while it is the caller's turn."""
@@ -194,7 +209,7 @@ class CallLoop:
         if self._parts.endpointer.speaking:
             self._quiet_since = self._parts.clock()
         if heard is Heard.STARTED:
-            self._pending_end = None
+            self._pending_end, self._heard = None, ""
             self._parts.ears.open_at(self._parts.ears.start_of(self._parts.endpointer.started_ago_ms))
         elif heard is Heard.ENDED:
             at = self._parts.clock() - self._parts.endpointer.silence_ms / 1000
@@ -225,7 +240,10 @@ class CallLoop:
             return  # the caller went on speaking
         self._pending_end = None
         self._machine.to(TurnState.THINKING)
+        self._answering, taken_back, self._taken_back = True, self._taken_back, False
         turn = self._book.begin(end.at)
+        if self._heard:
+            self._parts.replier.prepare(self._parts.history, self._heard)
         log.debug("end of turn noticed %.0f ms after the end of speech", (self._parts.clock() - end.at) * 1000)
         try:
             final = await self._parts.ears.finish()
@@ -237,19 +255,26 @@ class CallLoop:
         log.debug("final %.0f ms after the end of speech: %r", (self._parts.clock() - end.at) * 1000, final.text)
         if final.text:
             self._parts.history.add_caller(final.text)
+            if self._is(TurnState.THINKING):  # asked anew after each await
+                await self._let_them_finish(end.at, self._parts.history.unanswered)
         if not self._is(TurnState.THINKING):  # interrupted meanwhile: the words stay, the next ones join them
             if final.text:
                 self._book.unanswered(turn, final.text)
             return
-        if not final.text:
+        if not final.text and not taken_back:
             self._parts.journal.note("noise", "nothing recognised")
             self._back_to_listening()
             return
         reply = self._parts.replier.answer(turn, self._parts.history, lambda: self._until_certain(end.at))
         self._book.answering(final.text, reply)
 
+    async def _let_them_finish(self, ended_at: float, words: str) -> None:
+        """Wait as long as a caller who fell silent at `ended_at` after `words` may be thinking, or until they go on."""
+        raise NotImplementedError
+
     async def _until_certain(self, ended_at: float) -> None:
-        """Wait until a caller who fell silent at `ended_at` has surely finished. Here nobody hears them go on."""
+        """Wait until a caller who fell silent at `ended_at` has surely finished."""
+        raise NotImplementedError
 
     async def _reply_done(self, turn: int) -> None:
         if not self._parts.epoch.is_current(turn) or self.state is TurnState.CANCELLING:
@@ -305,5 +330,6 @@ class CallLoop:
             return
         text = self._announcements.popleft()
         self._machine.to(TurnState.THINKING)
+        self._answering = False
         turn = self._book.begin(None)
         self._book.answering("", self._parts.replier.say(turn, text))

@@ -19,13 +19,19 @@ _GOES_ON = _set(
     "its i we he she they who what which where how um uh er set add find tell give plus minus times divided let "
     "let's i'd i'm i'll i've you're we're it's that's what's is are was were am be could would should will shall "
     "may might does did can has have had want need like not into any some every another next very really call "
-    "start cancel please remind wake between around until both one's don't can't won't whats"
+    "start cancel please remind wake between around until both one's don't can't won't whats "
+    "turn switch put bring spell these those going"
 )
 """Words after which an English speaker goes on, unless a rule below says otherwise."""
 _DETACHED = _set("on in off up down over out")
 """End "turn it on", and go on in "what is on"."""
 _TURNING = _set("turn switch put hang come go pick")
-_SUBJECTS = _set("you i we it he she they that this there")
+_SUBJECTS = _set("you i we it he she they that there")
+_TAKES_THIS = _set("do stop like want understand hear forget leave read play about with of for like know see on off")
+_WANTS_A_PLACE = re.compile(
+    r"^(please |can you |could you |would you |i need to )*(put|add)\b(?!.*\b(to|on|in|into|down|away|off)\b)"
+)
+"""What is put or added must still be told its place."""
 _TO_BE = _set("is are was were am")
 _AUXILIARIES = _TO_BE | _set("can could would should will shall may might do does did have has had")
 _JOINING = _set("if and but when because so that think")
@@ -46,6 +52,7 @@ _OPEN_REQUEST = re.compile(
 _INDIRECT = re.compile(
     r"\b(who|what|which|how|when|where|all|things)\b.* (you|it|i|my name) (is|are|am|can do|do)$"
     r"|\b(what is|who is|what's|is) (there|up)$|\b(timers?|alarms?|lights?|music) (off|on)$"
+    r"|\b(how|where|who|what).* going$"
     r"|\bwho am i$|\b(what|how many) [a-z]+ (do|are|did) [a-z]+ (have|set|need)$|^the (time|date)$"
 )
 """Whole although the last word is one of `_GOES_ON`: "tell me what time it is"."""
@@ -70,6 +77,10 @@ def sounds_finished(text: str) -> bool:
         return False
     if last == "me":
         return len(words) > 1 and words[-2] not in _NEED_AN_OBJECT
+    if last == "this":
+        return len(words) > 1 and words[-2] in _TO_BE | _TAKES_THIS
+    if _WANTS_A_PLACE.search(said):
+        return False
     if last == "do":
         return len(words) > 1 and words[-2] in _SUBJECTS | {"to"}
     if last in _DETACHED:

@@ -26,7 +26,7 @@ class EndpointLimits:
     start_ms: int = 64
     probable_ms: int = 160
     finished_ms: int = 320
-    unfinished_ms: int = 1_000
+    unfinished_ms: int = 1_200
     max_ms: int = 30_000
     on: float = 0.5
     off: float = 0.35
@@ -43,7 +43,7 @@ class Endpointer:
         """Wait for the next utterance."""
         self.speaking = False
         self.partial = ""
-        """What the recogniser heard so far; set by the owner."""
+        """What the recogniser heard so far, after words that have no answer yet; set by the owner."""
         self._speech_ms = self._silence_ms = self._length_ms = 0
 
     def begin(self) -> None:
@@ -66,6 +66,10 @@ class Endpointer:
         """Whether an answer may be prepared: a short silence after words that could be all."""
         return self._silence_ms >= self._limits.probable_ms and sounds_finished(self.partial)
 
+    def silence_after(self, words: str) -> int:
+        """Milliseconds of silence that end a turn of these words."""
+        return self._limits.finished_ms if sounds_finished(words) else self._limits.unfinished_ms
+
     def feed(self, probability: float) -> Heard:
         """One window."""
         if not self.speaking:
@@ -81,7 +85,6 @@ class Endpointer:
             self._silence_ms = 0
         elif probability < self._limits.off or self._silence_ms:
             self._silence_ms += self._window_ms
-        limit = self._limits.finished_ms if sounds_finished(self.partial) else self._limits.unfinished_ms
-        if self._silence_ms >= limit or self._length_ms >= self._limits.max_ms:
+        if self._silence_ms >= self.silence_after(self.partial) or self._length_ms >= self._limits.max_ms:
             return Heard.ENDED
         return Heard.NOTHING

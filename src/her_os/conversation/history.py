@@ -46,6 +46,12 @@ class History:
             return _alternate(self._system_text(), messages)
         return [Message("system", self._system_text()), *messages]
 
+    @property
+    def unanswered(self) -> str:
+        """What the caller said last, where nothing has been said to it yet."""
+        last = self._messages[-1] if self._messages else None
+        return last.content if last is not None and last.role == "user" else ""
+
     def add_caller(self, text: str) -> None:
         """The caller said something. Words after a reply that was never heard join the words before it."""
         self._messages = _with_caller(self._messages, text)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from her_os.audio.first_sounds import load_first_sounds
 from her_os.audio.recording import StereoRecorder
 from her_os.audio.voice_activity import FastVoiceGate, SileroVoiceActivity
 from her_os.clients.llama_server_client import LlamaServerClient
@@ -22,7 +23,8 @@ from her_os.conversation.barge_in_policy import InterruptionJudge, JudgeLimits, 
 from her_os.conversation.call_loop import CallLoop
 from her_os.conversation.ears import Ears
 from her_os.conversation.endpointing import Endpointer, EndpointLimits
-from her_os.conversation.full_duplex import BargeIn, FullDuplexOrchestrator
+from her_os.conversation.full_duplex import FullDuplexOrchestrator
+from her_os.conversation.going_on import BargeIn
 from her_os.conversation.half_duplex import HalfDuplexOrchestrator
 from her_os.conversation.history import History
 from her_os.conversation.orchestrator import CallParts
@@ -215,22 +217,22 @@ def _assemble(
 
 
 def _strategy(settings: Settings, parts: CallParts, house: House, window_ms: int) -> CallLoop:
-    in_room, barge_in = parts.line.caller.kind == "room", settings.environment.enable_barge_in
-    if not barge_in and not in_room:
-        return HalfDuplexOrchestrator(parts)
-    from her_os.audio.echo import LineEcho, ReferenceTap  # 10 MB and 0.3 s that a phone in half duplex need not pay
-
-    echo = LineEcho()
-    parts.tap = ReferenceTap(echo, parts.tap)
-    if not barge_in:
-        return HalfDuplexOrchestrator(parts, echo)
+    in_room, full_duplex = parts.line.caller.kind == "room", settings.environment.enable_barge_in
     limits = settings.conversation
     judge = InterruptionJudge(
         JudgeLimits(confirm_ms=limits.confirm_speech_ms, decide_within_ms=limits.resume_after_ms), window_ms
     )
     quick, pause = FastVoiceGate(mode=2), PauseDetector(limits.pause_voiced_ms)
     hangs_s = max(_LEG_HANGS_S, house.cancel_promise_s)
-    return FullDuplexOrchestrator(parts, BargeIn(quick, pause, judge, house.synthesizer, echo, cancel_budget_s=hangs_s))
+    barge_in = BargeIn(quick, pause, judge, house.synthesizer, cancel_budget_s=hangs_s)
+    if full_duplex or in_room:
+        from her_os.audio.echo import LineEcho, ReferenceTap  # 10 MB, 0.3 s that a phone in half duplex need not pay
+
+        barge_in.echo = LineEcho()
+        parts.tap = ReferenceTap(barge_in.echo, parts.tap)
+    if full_duplex:
+        barge_in.first_sounds = load_first_sounds()
+    return (FullDuplexOrchestrator if full_duplex else HalfDuplexOrchestrator)(parts, barge_in)
 
 
 def _open_recorder(settings: Settings, call_id: str) -> StereoRecorder | None:

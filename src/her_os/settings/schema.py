@@ -106,11 +106,11 @@ class Conversation(Section, frozen=True):
     """Speech, by the stricter detector, that makes it an interruption."""
     resume_after_ms: Milliseconds = 400
     """Longest pause before a sound must be confirmed or the assistant goes on."""
-    end_of_turn_ms: Milliseconds = 320
+    end_of_turn_ms: Milliseconds = 256
     """Silence that ends a turn whose words sound finished."""
     end_of_turn_full_duplex_ms: Milliseconds = 224
-    """The same with barge-in on: shorter, since an answer is held back when the caller goes on."""
-    end_of_turn_unfinished_ms: Milliseconds = 1000
+    """The same with barge-in on."""
+    end_of_turn_unfinished_ms: Milliseconds = 1200
     """Silence that ends a turn whose words sound unfinished."""
     max_utterance_ms: Milliseconds = 30_000
     thinking_cue_after_ms: Milliseconds = 1500
