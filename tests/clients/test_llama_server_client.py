@@ -161,7 +161,8 @@ async def test_nobody_listens(server: LlamaServerProcess) -> None:
 
 
 async def test_the_preflight_measures_how_soon_a_cancel_frees_the_model(server: LlamaServerProcess) -> None:
-    floor = await measure(server.settings, server.settings.llm, server.api_key, runs=2)
+    llm = server.with_llm(context_tokens=500).llm  # a prompt that is soon read
+    floor = await measure(server.settings, llm, server.api_key, runs=2)
     assert floor.decode is not None
     assert floor.prompt is not None
     assert (floor.decode.runs, floor.decode.late, floor.prompt.runs, floor.prompt.late) == (2, 0, 2, 0)

@@ -87,6 +87,7 @@ class SlotReleaseWatch:
         task = asyncio.create_task(self._watch(cancelled), name=f"slot {slot} release")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _task: exchange.close())  # also where it is cancelled before it has begun
 
     def taken(self, slot: int) -> None:
         """A new reply has begun in the slot, so it was free."""
