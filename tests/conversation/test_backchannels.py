@@ -61,7 +61,7 @@ async def test_the_words_make_an_interruption_of_what_sounded_like_a_backchannel
     await call.run_for(12)
     assert [turn.outcome for turn in call.journal.turns] == ["interrupted", "answered"]
     assert call.model.asked[-1][-1].content == "stop"
-    assert not call.line.audible(3.0 + 0.4 + 0.35, 4.3)
+    assert not call.line.audible(3.0 + 0.4 + 0.16 + 0.1, 4.0)
 
 
 async def test_talk_that_goes_on_is_an_interruption_whatever_it_sounded_like():

@@ -46,25 +46,24 @@ class JudgeLimits:
     """Milliseconds and probabilities.
 
     `hushed_ms`: this much quiet after a sound makes it a false alarm at once. Where every speech is an interruption it
-    is one after `confirm_ms`. Where it may be a backchannel it is one after `talk_ms` if it begins like talk (which one
-    can tell from `first_look_ms` to `last_look_ms` after its onset), or after `goes_on_ms`, by when backchannels are
-    over; one that was recognised as such may last `backchannel_ms`.
+    is one after `confirm_ms`. Where it may be a backchannel it is one after `talk_ms` if it begins like talk (its first
+    `looks_ms` tell), or after `goes_on_ms`, by when backchannels are over; one that was recognised as such may last
+    `backchannel_ms`.
     """
 
     confirm_ms: int = 160
     talk_ms: int = 128
-    first_look_ms: int = 96
-    last_look_ms: int = 420
+    looks_ms: int = 420
     goes_on_ms: int = 800
     backchannel_ms: int = 1_400
     decide_within_ms: int = 400
     hushed_ms: int = 160
     speech_probability: float = 0.5
-    talk: float = 0.7
+    talk: float = 0.75
     """Mean of the last `LOOKS`."""
 
 
-LOOKS = 2
+LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +123,11 @@ class InterruptionJudge:
         if not speech_ms:
             self._looks.clear()
             return False
-        if limits.first_look_ms <= self.since_onset_ms <= limits.last_look_ms:
-            self._looks.append(impression.talk)
+        self._looks.append(impression.talk)
         if impression.words is not None:
             return speech_ms >= (limits.confirm_ms if impression.words else limits.backchannel_ms)
-        if limits.talk_ms <= speech_ms and self.since_onset_ms <= limits.last_look_ms:
-            return sum(self._looks) / LOOKS >= limits.talk
-        return speech_ms >= limits.goes_on_ms
+        begins = limits.talk_ms <= speech_ms and self.since_onset_ms <= limits.looks_ms
+        return speech_ms >= limits.goes_on_ms or (begins and sum(self._looks) / LOOKS >= limits.talk)
 
     def reset(self) -> None:
         """A new reply, or the assistant goes on."""

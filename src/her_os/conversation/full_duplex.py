@@ -23,8 +23,6 @@ from her_os.conversation.turn import TurnState
 
 LOOK_MS = 320
 """What the judge of first sounds looks at."""
-OVERHEARD_AFTER = 6
-"""Windows without speech after which a sound is over. The judge dismisses it sooner, but a word may end in a hiss."""
 FOOLED_S = 5.0
 """For so long after it took a noise for speech the quick detector is not believed: the strict one pauses alone."""
 
@@ -39,7 +37,6 @@ class FullDuplexOrchestrator(AttentiveLoop):
         """Speech into an answer, while its words are being recognised."""
         self._listening_on = False
         """The assistant has gone on although the sound has not ended."""
-        self._silent_windows = 0
         self._fooled_until = 0.0
         self._had_speech = False
         """The strict detector heard some in this pause."""
@@ -82,13 +79,11 @@ class FullDuplexOrchestrator(AttentiveLoop):
         if self._held or self.state not in (TurnState.SPEAKING, TurnState.PAUSED):
             return
         self._had_speech |= self._judge.since_onset_ms > 0
-        self._silent_windows = 0 if self._judge.since_onset_ms else self._silent_windows + 1
-        if self._silent_windows:
+        if not self._judge.since_onset_ms:
             self._listening_on = False
             if not self._armed and self._believes_the_gate():
                 self._arm(True)
-            if self._silent_windows >= OVERHEARD_AFTER:
-                self._stop_overhearing()
+            self._stop_overhearing()
             return
         if self._overhearing is None and self._first_sounds is not None:
             self._overhearing = Overheard(self._parts.epoch.current, super()._first_sample())
