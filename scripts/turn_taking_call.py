@@ -16,7 +16,6 @@ import numpy as np
 
 import turn_taking_sounds as sounds
 from her_os.audio.echo import LineEcho, ReferenceTap
-from her_os.audio.first_sounds import load_first_sounds
 from her_os.audio.voice_activity import FastVoiceGate, SileroVoiceActivity
 from her_os.contracts.audio import FRAME_BYTES, FRAME_SAMPLES, InboundFrame
 from her_os.contracts.call_line import FrameTap, LineListener
@@ -225,6 +224,6 @@ def make_orchestrator(parts: CallParts, synthesizer: FliteSynthesizer, window_ms
     )
     if not full:
         return HalfDuplexOrchestrator(parts, barge_in)
-    barge_in.echo, barge_in.first_sounds = LineEcho(), load_first_sounds()
+    barge_in.echo = LineEcho()
     parts.tap = ReferenceTap(barge_in.echo, parts.tap)
     return FullDuplexOrchestrator(parts, barge_in)

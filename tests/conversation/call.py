@@ -11,7 +11,6 @@ import pytest
 
 from her_os.contracts.call_journal import TurnRecord
 from her_os.contracts.language_model import ToolCall, ToolSpec
-from her_os.contracts.voice_activity import FirstSoundJudge
 from her_os.conversation.barge_in_policy import InterruptionJudge, JudgeLimits, PauseDetector
 from her_os.conversation.call_loop import CallLoop
 from her_os.conversation.ears import Ears
@@ -109,7 +108,6 @@ def make_call(
     open_tasks: Sequence[str] = (),
     alternating: bool = False,
     partials: Sequence[str] = (),
-    first_sounds: FirstSoundJudge | None = None,
 ) -> FakeCall:
     """A call with a scripted caller. Must be called on the event loop."""
     clock = asyncio.get_running_loop().time
@@ -143,5 +141,5 @@ def make_call(
     )
     judge = InterruptionJudge(JudgeLimits(confirm_ms=confirm_ms), window_ms=20)
     strategy = FullDuplexOrchestrator if full_duplex else HalfDuplexOrchestrator
-    orchestrator = strategy(parts, BargeIn(LevelGate(), PauseDetector(40), judge, synthesizer, None, first_sounds))
+    orchestrator = strategy(parts, BargeIn(LevelGate(), PauseDetector(40), judge, synthesizer))
     return FakeCall(line, orchestrator, recogniser, model, synthesizer, toolbox, journal, history, apology_pcm)

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from her_os.contracts.errors import IllegalTransition
 from her_os.contracts.language_model import Message, ToolCall
-from her_os.conversation.backchannels import is_backchannel
-from her_os.conversation.barge_in_policy import Impression, InterruptionJudge, JudgeLimits, PauseDetector, Verdict
+from her_os.conversation.barge_in_policy import InterruptionJudge, JudgeLimits, PauseDetector, Verdict
 from her_os.conversation.completeness import sounds_finished
 from her_os.conversation.endpointing import Endpointer, EndpointLimits, Heard
 from her_os.conversation.history import History
@@ -69,7 +68,7 @@ def test_what_the_quick_detector_still_hears_is_given_its_time():
     assert [it.feed(0.9, voiced=True) for _ in range(5)][-1] is Verdict.CONFIRMED
     it = judge()
     it.paused()
-    assert [it.feed(0.1, voiced=True) for _ in range(12)][-1] is Verdict.FALSE_ALARM
+    assert [it.feed(0.1, voiced=True) for _ in range(13)][-1] is Verdict.FALSE_ALARM
 
 
 @given(st.lists(st.floats(0, 1), min_size=13, max_size=40))
@@ -212,39 +211,3 @@ def test_compaction_keeps_the_people_who_were_spoken_of():
     assert history.messages()[0].content == "System. They spoke of Anna Berg, Mary (sister)."
     assert people_in("is mary poppins there", ["Mary"]) == ["Mary"]
     assert people_in("a maryland cookie", ["Mary"]) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "backchannel"),
-    [
-        ("mm hmm", True),
-        ("Mm-hm.", True),
-        ("yeah", True),
-        ("okay yeah", True),
-        ("uh huh", True),
-        ("oh i see", True),
-        ("okay stop", False),
-        ("no", False),
-        ("right now please", False),
-        ("yes yes yes yes yes", False),
-        ("", False),
-    ],
-)
-def test_which_words_leave_the_turn_to_the_speaker(text: str, backchannel: bool):
-    assert is_backchannel(text) is backchannel
-
-
-def windows_until_confirmed(impression: Impression) -> int:
-    it = InterruptionJudge(JudgeLimits(), window_ms=32)
-    it.paused()
-    verdicts = [it.feed(0.9, impression=impression) for _ in range(60)]
-    if Verdict.LISTEN_ON in verdicts:
-        assert verdicts.index(Verdict.LISTEN_ON) == 11, "decided before 400 ms have passed"
-    return verdicts.index(Verdict.CONFIRMED) + 1
-
-
-def test_what_may_be_a_backchannel_is_an_interruption_when_it_sounds_like_more_goes_on_or_says_so():
-    assert windows_until_confirmed(Impression(talk=0.9)) == 128 / 32
-    assert windows_until_confirmed(Impression(talk=0.5)) == 800 / 32
-    assert windows_until_confirmed(Impression(talk=0.5, words=True)) == 160 / 32
-    assert windows_until_confirmed(Impression(talk=0.5, words=False)) == -(-1400 // 32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 
 class VoiceGate(Protocol):
@@ -25,20 +25,4 @@ class SpeechDetector(Protocol):
 
     def reset(self) -> None:
         """Forget the past (after a gap in the audio)."""
-        ...
-
-
-class FirstSound(NamedTuple):
-    """What a sound seems to be that has begun: probabilities with the sum 1."""
-
-    talk: float
-    backchannel: float
-    noise: float
-
-
-class FirstSoundJudge(Protocol):
-    """Guesses early what a sound is that began while the assistant speaks. Event loop; well under 1 ms a look."""
-
-    def look(self, pcm: bytes) -> FirstSound:
-        """At the newest third of a second of 16 kHz PCM."""
         ...

@@ -7,7 +7,6 @@ the event loop with the strict detector's probabilities and answers "is it?" wit
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 
@@ -36,45 +35,17 @@ class Verdict(Enum):
 
     WAIT = "wait"
     CONFIRMED = "confirmed"
-    LISTEN_ON = "listen on"
-    """Go on and listen: there is speech, but it may be no more than a "mm-hm"."""
     FALSE_ALARM = "false alarm"
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeLimits:
-    """Milliseconds and probabilities.
-
-    `hushed_ms`: this much quiet after a sound makes it a false alarm at once. Where every speech is an interruption it
-    is one after `confirm_ms`. Where it may be a backchannel it is one after `talk_ms` if it begins like talk (its first
-    `looks_ms` tell), or after `goes_on_ms`, by when backchannels are over; one that was recognised as such may last
-    `backchannel_ms`.
-    """
+    """Milliseconds. `hushed_ms`: this much quiet after a sound makes it a false alarm at once."""
 
     confirm_ms: int = 160
-    talk_ms: int = 128
-    looks_ms: int = 420
-    goes_on_ms: int = 800
-    backchannel_ms: int = 1_400
     decide_within_ms: int = 400
     hushed_ms: int = 160
     speech_probability: float = 0.5
-    talk: float = 0.75
-    """Mean of the last `LOOKS`."""
-
-
-LOOKS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Impression:
-    """What is known of speech that may be a backchannel. `talk`: how much it sounds like more (0..1).
-
-    `words`: whether what has been recognised of it is more; None where nothing has.
-    """
-
-    talk: float
-    words: bool | None = None
 
 
 class InterruptionJudge:
@@ -88,11 +59,11 @@ class InterruptionJudge:
         """The assistant has been paused now; speech already heard counts towards the confirmation."""
         self._pausing, self._waited_ms = True, 0
 
-    def feed(self, probability: float, *, voiced: bool = False, impression: Impression | None = None) -> Verdict:
+    def feed(self, probability: float, *, voiced: bool = False) -> Verdict:
         """One window. Speech is confirmed with or without a pause before it.
 
         `voiced`: the quick detector still takes it for speech. Then quiet alone is no false alarm yet, for this one
-        is late with some voices: the time limit decides. `impression`: None where every speech is an interruption.
+        is late with some voices: the time limit decides.
         """
         if self._pausing:
             self._waited_ms += self._window_ms
@@ -106,33 +77,18 @@ class InterruptionJudge:
             self._quiet_ms += self._window_ms
             if self._quiet_ms >= self._limits.hushed_ms:
                 self._speech_ms = self.since_onset_ms = 0
-        if self._is_interruption(impression):
+        if self._speech_ms >= self._limits.confirm_ms:
             return Verdict.CONFIRMED
         if not self._pausing:
             return Verdict.WAIT
         hushed = not voiced and min(self._quiet_ms, self._waited_ms) >= self._limits.hushed_ms
-        if hushed or self._waited_ms + self._window_ms > self._limits.decide_within_ms:
-            self._pausing = False
-            return Verdict.LISTEN_ON if self._speech_ms else Verdict.FALSE_ALARM
+        if hushed or self._waited_ms >= self._limits.decide_within_ms:
+            return Verdict.FALSE_ALARM
         return Verdict.WAIT
-
-    def _is_interruption(self, impression: Impression | None) -> bool:
-        limits, speech_ms = self._limits, self._speech_ms
-        if impression is None:
-            return speech_ms >= limits.confirm_ms
-        if not speech_ms:
-            self._looks.clear()
-            return False
-        self._looks.append(impression.talk)
-        if impression.words is not None:
-            return speech_ms >= (limits.confirm_ms if impression.words else limits.backchannel_ms)
-        begins = limits.talk_ms <= speech_ms and self.since_onset_ms <= limits.looks_ms
-        return speech_ms >= limits.goes_on_ms or (begins and sum(self._looks) / LOOKS >= limits.talk)
 
     def reset(self) -> None:
         """A new reply, or the assistant goes on."""
         self._speech_ms = self._quiet_ms = self._waited_ms = 0
         self._pausing = False
-        self._looks = deque[float](maxlen=LOOKS)
         self.since_onset_ms = 0
         """How long ago, in audio time, the speech under judgement began."""

@@ -41,14 +41,6 @@ class Interrupted:
 
 
 @dataclass(frozen=True)
-class Overheard:
-    """What the caller said into turn `turn` is over; it began at `from_sample`."""
-
-    turn: int
-    from_sample: int
-
-
-@dataclass(frozen=True)
 class ReplyDone:
     """A reply was played to its end."""
 
@@ -67,7 +59,7 @@ class Farewell:
     text: str
 
 
-Event = EndOfTurn | Interrupted | Overheard | ReplyDone | Wake | Farewell
+Event = EndOfTurn | Interrupted | ReplyDone | Wake | Farewell
 
 
 class CallLoop:

@@ -36,11 +36,6 @@ class Ears:
             self._stream.push(frame.pcm, frame.sample_index)
         return self._detector.push(frame.pcm)
 
-    def latest(self, milliseconds: int) -> bytes:
-        """The newest audio, whole frames of it."""
-        frames = list(self._recent)[-(milliseconds // FRAME_MS) :]
-        return b"".join(frame.pcm for frame in frames)
-
     def start_of(self, spoken_ms: int) -> int:
         """The sample at which an utterance began that has been spoken for `spoken_ms`, pre-roll included."""
         now = self._recent[-1].sample_index + FRAME_SAMPLES if self._recent else 0

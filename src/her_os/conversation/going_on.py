@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from her_os.contracts.audio import InboundFrame
 from her_os.contracts.echo import LineEcho
 from her_os.contracts.text_to_speech import SpeechSynthesizer
-from her_os.contracts.voice_activity import FirstSoundJudge, VoiceGate
-from her_os.conversation.barge_in_policy import Impression, InterruptionJudge, PauseDetector, Verdict
+from her_os.contracts.voice_activity import VoiceGate
+from her_os.conversation.barge_in_policy import InterruptionJudge, PauseDetector, Verdict
 from her_os.conversation.call_loop import CallLoop, EndOfTurn, Interrupted
 from her_os.conversation.cancel_chain import CancelChain
 from her_os.conversation.orchestrator import CallParts
@@ -38,8 +38,6 @@ class BargeIn:
     synthesizer: SpeechSynthesizer
     echo: LineEcho | None = None
     """Told what was sent by the line's tap."""
-    first_sounds: FirstSoundJudge | None = None
-    """Without it every speech is an interruption, a "mm-hm" included."""
     cancel_budget_s: float = 1.0
 
 
@@ -116,18 +114,13 @@ class AttentiveLoop(CallLoop):
         """One window while the assistant thinks, speaks or is paused."""
         if self._held:
             return
-        voiced = self._unvoiced_frames < STILL_VOICED_FRAMES
-        verdict = self._judge.feed(probability, voiced=voiced, impression=self._impression())
+        verdict = self._judge.feed(probability, voiced=self._unvoiced_frames < STILL_VOICED_FRAMES)
         if self.state is TurnState.THINKING and self._judge.since_onset_ms:
             self._hold_back()
         if verdict is Verdict.CONFIRMED:
             self._confirmed()
-        elif verdict in (Verdict.FALSE_ALARM, Verdict.LISTEN_ON):
-            self._go_on(verdict)
-
-    def _impression(self) -> Impression | None:
-        """Of speech that may be no more than a backchannel. While the assistant thinks there is nothing to confirm."""
-        return None
+        elif verdict is Verdict.FALSE_ALARM:
+            self._go_on()
 
     def _confirmed(self) -> None:
         self._arm(False)
@@ -138,24 +131,19 @@ class AttentiveLoop(CallLoop):
             self._machine.to(TurnState.PAUSED)
         self._machine.to(TurnState.CANCELLING)
         self._hang_up_when_done = False
-        self._from_sample = self._first_sample()
+        self._from_sample = self._parts.ears.start_of(self._judge.since_onset_ms)
         self._judge.reset()
         self._parts.endpointer.begin()
         self._inbox.put_nowait(Interrupted(self._parts.epoch.current, self._from_sample))
 
-    def _go_on(self, verdict: Verdict) -> None:
+    def _go_on(self) -> None:
         self._arm(False)
-        if verdict is Verdict.FALSE_ALARM:
-            self._judge.reset()
-            self._parts.journal.note("false alarm", "a sound that was not speech")
+        self._judge.reset()
         self._waiting = False
         if self.state is TurnState.PAUSED:
             self._machine.to(TurnState.SPEAKING)
         self._parts.line.playout.resume()
-
-    def _first_sample(self) -> int:
-        """Where the words of an interruption begin."""
-        return self._parts.ears.start_of(self._judge.since_onset_ms)
+        self._parts.journal.note("false alarm", "a sound that was not speech")
 
     async def _let_them_finish(self, ended_at: float, words: str) -> None:
         """Wait as long as a caller who fell silent at `ended_at` after `words` may be thinking, or until they go on."""

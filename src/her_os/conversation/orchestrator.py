@@ -65,8 +65,6 @@ class TurnBook:
         self._ended_at: float | None = None
         self._first_audio_ms: float | None = None
         self._open: Reply | None = None
-        self._overheard: list[tuple[str, str]] = []
-        """What the caller had heard of the reply, and what they said to it without taking the turn."""
 
     def begin(self, speech_ended_at: float | None) -> int:
         """A new turn; returns its number. `speech_ended_at` is on the parts' clock, None when nobody spoke."""
@@ -77,12 +75,6 @@ class TurnBook:
         """The reply of the running turn, and the words it answers. The journal has them before they are answered."""
         self._caller_text, self._open = caller_text, reply
         self._parts.journal.turn_begun(reply.turn, caller_text)
-
-    def overheard(self, text: str) -> None:
-        """The caller said `text` while they listened. After the reply has ended it is not worth keeping."""
-        if self._open is not None:
-            heard = self._open.spoken.heard_text(self._parts.line.statistics().round_trip_ms)
-            self._overheard.append((heard, text))
 
     def unanswered(self, turn: int, caller_text: str) -> None:
         """The caller went on before these words could be answered: they are kept by themselves."""
@@ -110,7 +102,7 @@ class TurnBook:
         if not whole or reply.outcome == "failed":
             heard = reply.spoken.heard_text(self._parts.line.statistics().round_trip_ms)
         self._parts.history.add_tool_messages(reply.thought.messages)
-        self._keep(heard, whole=whole)
+        self._parts.history.add_reply(heard, whole=whole)
         if self._parts.log_speech:
             log.info("turn %d: %r -> %r (heard %r)", reply.turn, self._caller_text, text, heard)
         record = TurnRecord(
@@ -126,17 +118,6 @@ class TurnBook:
         )
         log.info("turn %d %s", reply.turn, _story(record))
         self._parts.journal.turn_finished(record)
-
-    def _keep(self, heard: str, *, whole: bool) -> None:
-        """The reply enters the history, with what the caller said to it where they said it."""
-        told = 0
-        for before, text in self._overheard:
-            if heard.startswith(before) and len(before) > told:
-                self._parts.history.add_reply(heard[told : len(before)].strip(), whole=True)
-                told = len(before)
-                self._parts.history.add_caller(text)
-        self._overheard = []
-        self._parts.history.add_reply(heard[told:].strip(), whole=whole)
 
 
 def _story(record: TurnRecord) -> str:

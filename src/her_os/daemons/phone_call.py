@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from her_os.audio.first_sounds import load_first_sounds
 from her_os.audio.recording import StereoRecorder
 from her_os.audio.voice_activity import FastVoiceGate, SileroVoiceActivity
 from her_os.clients.llama_server_client import LlamaServerClient
@@ -230,8 +229,6 @@ def _strategy(settings: Settings, parts: CallParts, house: House, window_ms: int
 
         barge_in.echo = LineEcho()
         parts.tap = ReferenceTap(barge_in.echo, parts.tap)
-    if full_duplex:
-        barge_in.first_sounds = load_first_sounds()
     return (FullDuplexOrchestrator if full_duplex else HalfDuplexOrchestrator)(parts, barge_in)
 
 
