@@ -152,7 +152,7 @@ def test_a_daemon_with_a_wrong_configuration_ends_with_status_78(tmp_path: Path)
     ("name", "text", "words"),
     [
         ("tts", "tts:\n  engine: espeak\n  voice: bob\n", ":3: tts.voice: espeak has no voice 'bob'; known: en-us, en"),
-        ("tts", "tts:\n  engine: festival\n", ":2: tts.engine: is 'festival'; known engines: espeak, flite"),
+        ("tts", "tts:\n  engine: festival\n", ":2: tts.engine: is 'festival'; known engines: chatterbox, "),
         ("phone", "phone:\n  sip_host: 240.0.0.1\n", ":2: phone.sip_host: is '240.0.0.1', where this machine cannot"),
         ("stt", "stt:\n  domain_phrases: gone\n", ":2: stt.domain_phrases: there is no file "),
     ],
