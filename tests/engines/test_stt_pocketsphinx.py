@@ -214,9 +214,7 @@ def test_a_cache_that_cannot_be_written_is_the_operators_business(tmp_path: Path
 
 def test_the_registry_knows_its_engines(tmp_path: Path):
     assert create_stt_engine(Settings()).name == "pocketsphinx"
-    with pytest.raises(
-        ConfigError, match=r"stt.engine: is 'whisperer'; known engines: faster-whisper, nemotron, "
-    ):
+    with pytest.raises(ConfigError, match=r"stt.engine: is 'whisperer'; known engines: faster-whisper, nemotron, "):
         create_stt_engine(Settings(stt=SpeechToText(engine="whisperer")))
     source = str(tmp_path / "her-os.yaml")
     assert domain_phrases_file(Settings(source=source)) == embedded_config_dir() / "domain-phrases.txt"

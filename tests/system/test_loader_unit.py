@@ -57,9 +57,9 @@ def test_it_becomes_active_and_says_what_the_units_are(machine: Machine):
     wait_for(lambda: machine.active("loader"), 30)
     seen = wait_until_ready(machine)
     assert seen["mode"] == "systemd"
-    assert [service["name"] for service in seen["services"]] == ["llm", "stt", "tts", "stt_batch", "phone"]
+    assert [service["name"] for service in seen["services"]] == ["llm", "stt", "tts", "stt_batch", "kwd", "phone"]
     pids = {service["name"]: service["pid"] for service in seen["services"]}
-    assert pids == {name: machine.pid(name.replace("_", "-")) for name in pids}
+    assert pids == {name: machine.pid("wake" if name == "kwd" else name.replace("_", "-")) for name in pids}
     assert all(service["times"]["time_to_ready_ms"] > 0 for service in seen["services"])
     assert machine.show("loader", "StatusText").startswith("SYSTEM_READY: llm ready")
     journal = machine.journal("-u", "her-os-loader")

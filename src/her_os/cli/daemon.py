@@ -16,7 +16,7 @@ from her_os.daemons.engine_interpreter import move_into_environment
 from her_os.daemons.mistakes import refuse_mistakes
 from her_os.service.http_daemon import run_daemon
 from her_os.service.logging import setup_logging
-from her_os.service.memory_arenas import share_memory_arenas
+from her_os.service.memory import share_memory_arenas
 from her_os.service.parent_death import die_with_parent
 from her_os.settings import load_secrets, load_settings
 from her_os.settings.positions import located

@@ -22,6 +22,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from her_os.contracts.errors import HerOsError
 from her_os.service.auth import auth_middleware
 from her_os.service.held_start import is_held, wait_for_go
+from her_os.service.memory import keep_what_is_loaded
 from her_os.service.notify import sd_notify, watchdog_interval_s
 from her_os.service.readiness import Readiness
 
@@ -142,6 +143,7 @@ class HttpDaemon:
 
     async def _load(self) -> None:
         status = self._loaded or await self.load() or "ready"
+        keep_what_is_loaded()
         self.readiness.open(status)
         log.info("ready on %s:%d (%s)", self.host, self.port, self.readiness.status)
 

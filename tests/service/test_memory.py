@@ -9,7 +9,7 @@ import pytest
 
 ALLOCATE = """
 import ctypes, sys, threading
-from her_os.service.memory_arenas import share_memory_arenas
+from her_os.service.memory import share_memory_arenas
 if sys.argv[1] == "shared":
     share_memory_arenas()
 libc = ctypes.CDLL(None)
