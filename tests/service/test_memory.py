@@ -34,3 +34,16 @@ def test_six_threads_share_two_heaps() -> None:
 
     assert arenas("shared") == 2
     assert arenas("apart") > 2
+
+
+LOADED = """
+import gc
+from her_os.service.memory import keep_what_is_loaded
+keep_what_is_loaded()
+print(gc.get_freeze_count() > 1_000, len(gc.get_objects(2)) < 100, gc.get_threshold()[2] < 10)
+"""
+
+
+def test_what_is_loaded_is_never_looked_at_again() -> None:
+    done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True"] * 3
