@@ -2,8 +2,8 @@
 
 glibc gives each thread that allocates a heap of its own and keeps what it once held; a phone loop starts threads for
 every call. See `mallopt(3)`; the environment's MALLOC_ARENA_MAX wins where it is set. And what a call leaves is one
-big reference cycle, which Python finds when it looks at its oldest generation: seldom, and with all imports in it for
-so long that a call would hear it. What was there at the start is taken out, and it is looked at three times as often.
+big reference cycle, which Python finds when it looks at its oldest generation: seldom, and with all imports in it. What
+was there at the start is taken out, and it is looked at three times as often.
 """
 
 from __future__ import annotations

@@ -130,6 +130,7 @@ class InviteServerTransaction(ServerTransaction):
         if self._repeat is None:
             return
         self._stop_repeating()
+        self.on_unacknowledged = None  # it holds a whole call, and this lives on for 64*T1
         if self.state is ServerState.COMPLETED:
             self.state = ServerState.CONFIRMED
             self._linger_for(self._timers.t4)
