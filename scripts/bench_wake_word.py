@@ -52,12 +52,17 @@ from her_os.settings import Settings  # noqa: E402
 SEGMENT_S = 60
 
 
+def file_of(model: str) -> Path:
+    """Of a model that a configuration names so."""
+    wake = msgspec.structs.replace(Settings().wake, model=model)
+    return find_model(msgspec.structs.replace(Settings(), wake=wake))
+
+
 class Listener:
     """The engine as the daemon runs it: gate and frames of 20 ms."""
 
     def __init__(self, model: str) -> None:
-        wake = msgspec.structs.replace(Settings().wake, model=model)
-        self.engine = OpenWakeWordEngine(find_model(msgspec.structs.replace(Settings(), wake=wake)))
+        self.engine = OpenWakeWordEngine(file_of(model))
         self.engine.load()
         self._gate = FastVoiceGate(mode=2)
         self.phrase = self.engine.phrase
@@ -82,8 +87,7 @@ class NetworksAlone:
     LOWEST = 0.5
 
     def __init__(self, model: str) -> None:
-        wake = msgspec.structs.replace(Settings().wake, model=model)
-        self._head = load_head(find_model(msgspec.structs.replace(Settings(), wake=wake)))
+        self._head = load_head(file_of(model))
         self.phrase, self._features = self._head.phrase, RecordedFeatures()
 
     def hear(self, wave: Wave) -> list[tuple[float, WakeWord]]:
@@ -200,8 +204,8 @@ def main() -> None:
         "alarms": [alarm for answer in answers for alarm in answer["alarms"]],
         "times_real_time": round(sum(answer["times_real_time"] for answer in answers), 1),
     }
+    peaks, alarms = result["hits"].pop("scores"), result["false_alarms"]["alarms"]
     if options.networks_alone:
-        peaks, alarms = result["hits"].pop("scores"), result["false_alarms"]["alarms"]
         result["thresholds"] = {
             percent / 100: {
                 "heard": sum(peak >= percent / 100 for peak in peaks),

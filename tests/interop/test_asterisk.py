@@ -73,19 +73,12 @@ async def test_it_registers_with_a_digest_and_answers_the_question_whether_it_li
     assert "pbx" in json.dumps(health.json())
 
 
-async def test_a_telephone_of_the_pbx_calls_and_is_answered(pair: tuple[Asterisk, Family]):
+@pytest.mark.parametrize("extension", ["100", "300"], ids=["by SIP", "by AudioSocket"])
+async def test_a_telephone_of_the_pbx_calls_and_is_answered(pair: tuple[Asterisk, Family], extension: str):
     asterisk, family = pair
     before = len(family.log())
     async with kitchen_phone() as phone:
-        await ask_by(phone, f"sip:100@127.0.0.1:{asterisk.sip_port}")
-    await family.wait_for_log(r"turn 1 answered", since=before)
-
-
-async def test_asterisk_s_audiosocket_brings_a_call(pair: tuple[Asterisk, Family]):
-    asterisk, family = pair
-    before = len(family.log())
-    async with kitchen_phone() as phone:
-        await ask_by(phone, f"sip:300@127.0.0.1:{asterisk.sip_port}")
+        await ask_by(phone, f"sip:{extension}@127.0.0.1:{asterisk.sip_port}")
     await family.wait_for_log(r"turn 1 answered", since=before)
 
 

@@ -74,14 +74,12 @@ class _Workshop:
         if household is not None:
             said = join_said([said, household[0]])
         tell("listening to what sounds like it, and to talk")
-        talk = self._talk("learn", 1.0, real["learn"] * _REAL_ROUNDS)
-        talk_to_choose = self._talk("choose", 0.15, real["choose"] * 2)
-        tell(f"learning from {len(said.ends)} phrases and {join(list(talk.values())).hours:.1f} h of other talk")
-        networks = self._learn(said, join(list(talk.values())))
+        talk = join(list(self._talk("learn", 1.0, real["learn"] * _REAL_ROUNDS).values()))
+        talk_to_choose = join(list(self._talk("choose", 0.15, real["choose"] * 2).values()))
+        tell(f"learning from {len(said.ends)} phrases and {talk.hours:.1f} h of other talk")
+        networks = self._learn(said, talk)
         tell("choosing a threshold, and trying it on voices and speech that were held out")
-        threshold = choose_threshold(
-            to_choose, listen(*networks, to_choose.tracks), listen(*networks, join(list(talk_to_choose.values())))
-        )
+        threshold = choose_threshold(to_choose, listen(*networks, to_choose.tracks), listen(*networks, talk_to_choose))
         head = Head(plan.phrase, *networks, threshold)
         report = Report()
         _count_hits(report, head, to_try)
@@ -162,14 +160,14 @@ class _Workshop:
     # --- learning -----------------------------------------------------------------------------
 
     def _learn(self, said: Said, talk: Tracks) -> tuple[Network, Network]:
-        tracks = join([said.tracks, talk])
+        tracks, wanted = join([said.tracks, talk]), said.windows()
         others = np.concatenate((said.early(), talk.windows + len(said.tracks.embeddings)))
 
         def stage(inputs: Inputs) -> Network:
-            chosen = np.concatenate((self._rng.choice(said.windows(), 2_000), self._rng.choice(others, 4_000)))
+            chosen = np.concatenate((self._rng.choice(wanted, 2_000), self._rng.choice(others, 4_000)))
             some = inputs(tracks, chosen)
             mean, scale = some.mean(axis=0), 1 / (some.std(axis=0) + np.float32(1e-3))
-            return merge([self._network(inputs, tracks, said.windows(), others, mean, scale) for _ in range(_TOGETHER)])
+            return merge([self._network(inputs, tracks, wanted, others, mean, scale) for _ in range(_TOGETHER)])
 
         return stage(first_inputs), stage(second_inputs)
 
